@@ -1,0 +1,190 @@
+# netc: the only entry point. `make help` lists the targets; everything that is made lies under build/.
+#
+# On Debian every target that builds first installs what is missing (see `deps`). Elsewhere the packages are named and
+# make goes on. Variables: V=1 (show commands), SANITIZE=1 (a compiler with ASan and UBSan, build/san/netc), SKIP_DEPS=1,
+# PREFIX, DESTDIR, FUZZ_SECONDS, CC, CFLAGS.
+
+SHELL   = /bin/bash
+CC      = clang-19
+CFLAGS  = -O2 -g
+PREFIX  = /usr/local
+DESTDIR =
+FUZZ_SECONDS = 20
+PYTHON  = /usr/bin/python3
+export PYTHON FUZZ_SECONDS
+
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+MAKEFLAGS += --no-print-directory
+say = $(if $(V),,@printf '%-6s %s\n' $(1) $@;)
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# ---- packages ----
+# To build netc and what the programs that it makes link; the demo's pictures; what the tests need (libclang-rt: the
+# sanitizers and the fuzzer).
+DEPS_BUILD = clang-19 libomp-19-dev flex bison libjansson-dev zlib1g-dev libpng-dev
+DEPS_DEMO  = $(DEPS_BUILD) dataset-fashion-mnist
+DEPS_TEST  = $(DEPS_DEMO) libclang-rt-19-dev libcriterion-dev python3 python3-numpy python3-torch
+
+GOALS = $(if $(MAKECMDGOALS),$(MAKECMDGOALS),all)
+ifneq ($(filter test test-all units fuzz golden bench tables deps,$(GOALS)),)
+DEPS = $(DEPS_TEST)
+else ifneq ($(filter demo,$(GOALS)),)
+DEPS = $(DEPS_DEMO)
+else
+DEPS = $(DEPS_BUILD)
+endif
+
+# ---- what is built where ----
+ifeq ($(SANITIZE),1)
+OUT      = build/san
+MODE     = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+else ifeq ($(SANITIZE),fuzz)
+OUT      = build/fuzz
+MODE     = -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+else
+OUT      = build
+MODE     = $(CFLAGS)
+endif
+
+COMPILE  = $(CC) -std=c17 -D_GNU_SOURCE -Icompiler -Ibuild/gen -I. -Wall -Wextra $(MODE)
+LIBS     = -ljansson -lm
+SOURCES  = $(wildcard compiler/*.c compiler/*/*.c)
+OBJECTS  = $(SOURCES:%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/net.tab.o $(OUT)/obj/gen/lex.net.o
+LIBRARY  = $(OUT)/libnetc.a
+UNITS    = $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZERS  = $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+GENERATED = build/gen/net.tab.c build/gen/lex.net.c
+
+.PHONY: all help deps test test-all units demo bench tables fuzz golden format install clean FORCE
+
+all: $(OUT)/netc ## build the compiler, build/netc
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | awk -F'\t' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+# ---- the compiler ----
+$(OUT)/netc: $(OUT)/obj/compiler/main.o $(LIBRARY)
+	$(call say,link)$(CC) $(MODE) $^ $(LIBS) -o $@
+
+$(LIBRARY): $(filter-out %/main.o,$(OBJECTS))
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(OUT)/obj/compiler/%.o: compiler/%.c $(OUT)/obj/command | $(GENERATED)
+	@mkdir -p $(@D)
+	$(call say,cc)$(COMPILE) -MMD -MP -c $< -o $@
+
+$(OUT)/obj/gen/%.o: build/gen/%.c $(OUT)/obj/command | $(GENERATED)
+	@mkdir -p $(@D)
+	$(call say,cc)$(COMPILE) -MMD -MP -c $< -o $@
+
+# Changes when the way of compiling does, so that all is compiled again.
+$(OUT)/obj/command: FORCE | deps
+	@mkdir -p $(@D)
+	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' > $@
+
+build/gen/net.tab.c: grammar/net.y | deps
+	@mkdir -p $(@D)
+	$(call say,bison)bison -Wall -Werror --header=build/gen/net.tab.h -o $@ $<
+
+build/gen/lex.net.c: grammar/net.l build/gen/net.tab.c | deps
+	@mkdir -p $(@D)
+	$(call say,flex)flex --header-file=build/gen/lex.net.h -o $@ $<
+
+build/gen/net.tab.h: build/gen/net.tab.c ;
+build/gen/lex.net.h: build/gen/lex.net.c ;
+
+-include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d)
+
+# ---- packages ----
+deps: ## install the packages that are missing (Debian; sudo only if not root)
+ifneq ($(SKIP_DEPS),1)
+	@command -v dpkg-query > /dev/null || { \
+	    echo "deps: no Debian here; needed are the equivalents of: $(DEPS)"; exit 0; }; \
+	have=" $$(dpkg-query -W -f='$${Package} $${db:Status-Status}\n' $(DEPS) 2> /dev/null | sed -n 's/ installed$$//p' | tr '\n' ' ')"; \
+	missing=""; \
+	for p in $(DEPS); do case "$$have" in *" $$p "*) ;; *) missing="$$missing $$p" ;; esac; done; \
+	[ -n "$$missing" ] || exit 0; \
+	sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	echo "deps: installing with$${sudo:+ $$sudo} apt-get:$$missing"; \
+	if [ -n "$$sudo" ] && ! command -v sudo > /dev/null; then \
+	    echo "deps: not root and there is no sudo; as root: apt-get install$$missing" >&2; exit 1; fi; \
+	$$sudo apt-get update -q && \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
+endif
+
+# ---- tests ----
+units: $(UNITS) $(if $(filter fuzz,$(SANITIZE)),,$(patsubst %,%_replay,$(FUZZERS)))
+
+$(OUT)/unit/%: tests/unit/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call say,cc)$(COMPILE) -MMD -MP $< $(LIBRARY) $(LIBS) -lcriterion -o $@
+
+$(OUT)/fuzz/%_replay: tests/fuzz/%.c tests/fuzz/replay.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(call say,cc)$(COMPILE) tests/fuzz/replay.c $< $(LIBRARY) $(LIBS) -o $@
+
+build/fuzz/fuzz/%: tests/fuzz/%.c build/fuzz/libnetc.a
+	@mkdir -p $(@D)
+	$(call say,cc)$(COMPILE) -fsanitize=fuzzer -MMD -MP $< build/fuzz/libnetc.a $(LIBS) -o $@
+
+# The sanitised compiler and the unit tests that stand on it come with the tests: a part that does not compile is a failure there.
+test: all ## run the tests: the last line is `N passed, N failed, N skipped`
+	@$(MAKE) -k SANITIZE=1 SKIP_DEPS=1 build/san/netc units || true
+	@tests/run.sh
+
+test-all: all ## all networks on all targets, too
+	@$(MAKE) -k SANITIZE=1 SKIP_DEPS=1 build/san/netc units || true
+	@ALL=1 tests/run.sh
+
+golden: all ## rewrite the verdicts of the tests (then read the diff)
+	@$(MAKE) SANITIZE=1 SKIP_DEPS=1 build/san/netc
+	@UPDATE=1 tests/run.sh lang pass loop run generated
+
+fuzz: all ## fuzz the readers, FUZZ_SECONDS=20 each
+	@$(MAKE) SANITIZE=fuzz SKIP_DEPS=1 fuzzers
+	@tests/fuzz/fuzz.sh
+
+fuzzers: $(FUZZERS)
+
+# What is not written yet says so and fails.
+bench tables: all
+	@[ -x tests/$@/run ] || { echo "make $@: tests/$@/run is not written yet" >&2; exit 1; }
+	@tests/$@/run
+bench:  ## measure latency and share of the processor's peak
+tables: ## the networks' published figures beside ours
+
+# ---- the demo ----
+FASHION = /usr/share/datasets/fashion-mnist
+DATASET = $(FASHION)/t10k-images-idx3-ubyte.gz,$(FASHION)/t10k-labels-idx1-ubyte.gz
+
+demo: all ## compile two trained networks, classify 10,000 pictures
+	@mkdir -p build/demo
+	@set -e; for net in resnext res2net; do \
+	    echo "netc build netdefs/fashion/$$net.net --weights=netdefs/fashion/$$net.safetensors -o build/demo/$$net"; \
+	    build/netc build netdefs/fashion/$$net.net --weights=netdefs/fashion/$$net.safetensors -o build/demo/$$net; \
+	    build/demo/$$net --dataset=$(DATASET) --contact-sheet=build/demo/$$net.png; echo; \
+	done
+	@echo 'Pictures with their predicted and true classes: build/demo/resnext.png and build/demo/res2net.png'
+	@echo 'Try next:'
+	@echo '  build/netc show netdefs/fashion/resnext.net                 one row a layer: shape, parameters, multiply-adds'
+	@echo '  build/demo/resnext --bench                                  latency, and the share of this processor'"'"'s peak'
+	@echo '  build/netc build netdefs/fashion/resnext.net --weights=netdefs/fashion/resnext.safetensors --target=scalar -o build/demo/plain'
+	@echo '  build/netc build netdefs/resnext50_32x4d.net -D cardinality=8 -D width=14 --weights=synthetic -o build/demo/variant'
+
+# ---- housekeeping ----
+FORMATTED = $(wildcard compiler/*.[ch] compiler/*/*.[ch] runtime/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch])
+format: ## clang-format all C
+	@command -v clang-format-19 > /dev/null || { echo "make format: clang-format-19 is not installed (apt-get install clang-format-19)" >&2; exit 1; }
+	clang-format-19 -i $(FORMATTED)
+
+install: all ## to PREFIX (/usr/local), below DESTDIR
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/netc
+	install build/netc $(DESTDIR)$(PREFIX)/bin/netc
+	cp -R netdefs runtime $(DESTDIR)$(PREFIX)/share/netc/
+
+clean: ## remove build/
+	rm -rf build

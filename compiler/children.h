@@ -1,0 +1,28 @@
+/* Child processes, several at a time, and the temporary files that vanish with them whatever happens. */
+#ifndef NETC_CHILDREN_H
+#define NETC_CHILDREN_H
+
+#include "base/base.h"
+
+struct child {
+    const char *const *argv; /* ends with NULL; argv[0] is a path */
+    const char *log;         /* the file that takes all it prints */
+    int status;              /* as waitpid gives it; -1 if it could not be started */
+    int error;               /* errno of the start */
+};
+
+/* Makes a private directory under $TMPDIR and from now on takes SIGINT, SIGTERM and SIGHUP, which kill the children
+ * and make children_run() false. NULL and errno if it cannot. One at a time. */
+const char *temporary_begin(struct arena *);
+/* A file beside an output that is to be renamed: removed by temporary_end() unless it was renamed before. False and
+ * errno. */
+bool temporary_claim(const char *path);
+/* Removes it all. If a signal came meanwhile, the run now ends by that signal. */
+void temporary_end(void);
+bool temporary_interrupted(void);
+
+/* Runs all in `directory`, at most `jobs` at once. False once one failed or a signal came; the others have been
+ * killed then, and *failed is the one that failed, or -1. */
+bool children_run(struct child *, int n, int jobs, const char *directory, int *failed);
+
+#endif

@@ -1,0 +1,118 @@
+/* choose_algorithm: which lowering computes each node. Needs fuse_epilogues; keeps every value.
+ *
+ *   %t2 f32[128,56,56] = conv %t1, @conv2.w, @conv2.b {k 3x3 pad 1 groups 32} | relu
+ *   %t2 f32[128,56,56] = conv %t1, @conv2.w, @conv2.b {k 3x3 pad 1 groups 32} | relu   {spread}
+ *
+ * The choice depends on shapes only, never on the target: a program for several processors shares one packed blob.
+ * What no blocked lowering takes (permutations, odd concatenations, tensors of other ranks) falls back to `generic`, which
+ * works on plain row-major values; choose_layout puts the conversions around it.
+ */
+#include "graph/graph.h"
+
+enum { BLOCK = 16 };
+
+static bool power_of_two(int64_t n)
+{
+    return n > 0 && (n & (n - 1)) == 0;
+}
+
+static int64_t gcd(int64_t a, int64_t b)
+{
+    while (b) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Channels that start a new block every `unit` channels: free for multiples of a block; below half a block too many lanes idle. */
+static bool unit_fits(int64_t unit)
+{
+    return unit % BLOCK == 0 || unit >= BLOCK / 2;
+}
+
+/* A grouped convolution whose groups are narrower than a block, as many a vector as fit. Where a group has more outputs than
+ * inputs, a block of outputs reads a part of a block of inputs, and whole blocks must come out. */
+static bool can_spread(const struct node *n)
+{
+    int64_t in = n->in[0]->type.shape.dim[0] / n->attrs.groups, out = n->type.shape.dim[0] / n->attrs.groups;
+    if (in >= BLOCK || out >= BLOCK || in > out) return false;
+    return in == out || (power_of_two(in) && power_of_two(out) && n->type.shape.dim[0] % (BLOCK * out / in) == 0);
+}
+
+static enum algorithm for_conv(const struct node *n)
+{
+    return n->attrs.groups > 1 && can_spread(n) ? ALGORITHM_spread : ALGORITHM_direct;
+}
+
+/* A map reads blocks of [C,H,W]; the other operand is of the same shape, or a gate [C,1,1], or one number. */
+static bool map_operand(const struct node *n, const struct node *operand)
+{
+    struct shape whole = n->type.shape, part = operand->type.shape;
+    if (operand->op == OP_constant && shape_elements(part) == 1) return true;
+    if (part.rank != 3 || part.dim[0] != whole.dim[0]) return false;
+    return shape_equal(part, whole) || (part.dim[1] == 1 && part.dim[2] == 1);
+}
+
+static enum algorithm for_elementwise(const struct node *n)
+{
+    if (n->type.shape.rank != 3) return ALGORITHM_generic;
+    for (int i = 0; i < n->n_in; i++)
+        if (!map_operand(n, n->in[i])) return ALGORITHM_generic;
+    return ALGORITHM_map;
+}
+
+static enum algorithm for_slice(const struct node *n)
+{
+    if (n->type.shape.rank != 3 || n->attrs.axis != 0) return ALGORITHM_generic;
+    int64_t unit = gcd(gcd(n->attrs.start, n->attrs.size), n->in[0]->type.shape.dim[0]);
+    return unit_fits(unit) ? ALGORITHM_view : ALGORITHM_generic;
+}
+
+static enum algorithm for_concat(const struct node *n)
+{
+    if (n->type.shape.rank != 3 || n->attrs.axis != 0) return ALGORITHM_generic;
+    int64_t unit = 0;
+    for (int i = 0; i < n->n_in; i++) unit = gcd(n->in[i]->type.shape.dim[0], unit);
+    return unit_fits(unit) ? ALGORITHM_view : ALGORITHM_generic;
+}
+
+/* [C,1,1] in blocks and [C] plain are the same bytes; all other reshapes need row-major values first, and are free then. */
+static enum algorithm for_node(const struct node *n)
+{
+    switch (n->op) {
+    case OP_input: case OP_constant: case OP_parameter: return ALGORITHM_NONE;
+    case OP_conv: return n->type.shape.rank == 3 ? for_conv(n) : ALGORITHM_generic;
+    case OP_linear: return n->type.shape.rank == 1 ? ALGORITHM_direct : ALGORITHM_generic;
+    case OP_batch_norm: case OP_scale_shift: return n->type.shape.rank == 3 ? ALGORITHM_map : ALGORITHM_generic;
+    case OP_max_pool: case OP_avg_pool: return ALGORITHM_pool;
+    case OP_global_avg_pool: return ALGORITHM_global_pool;
+    case OP_reshape: return ALGORITHM_view;
+    case OP_slice: return for_slice(n);
+    case OP_concat: return for_concat(n);
+    case OP_convert: return ALGORITHM_convert;
+    default: return op_info(n->op)->elementwise ? for_elementwise(n) : ALGORITHM_generic;
+    }
+}
+
+/* What the chosen lowering cannot do is said here, not found out by a crash later. */
+static bool supported(struct diags *d, const struct node *n)
+{
+    if (n->algorithm != ALGORITHM_generic) return true;
+    if (n->op != OP_conv && n->op != OP_linear && n->op != OP_batch_norm && n->op != OP_scale_shift) return true;
+    diag_error(d, CHECK_lowering_rank, n->origin, "%s on a tensor of rank %d can be checked and interpreted, but not compiled yet",
+               op_info(n->op)->name, n->type.shape.rank);
+    return false;
+}
+
+bool choose_algorithm(struct graph *g, struct pass_context *c)
+{
+    bool fine = true;
+    for (size_t i = 0; i < g->n_node; i++) {
+        struct node *n = g->node[i];
+        n->algorithm = for_node(n);
+        fine = supported(c->diags, n) && fine;
+    }
+    return fine;
+}

@@ -1,0 +1,84 @@
+/* fuse_epilogues: what is done to each element of a result joins the node that makes it. Needs fold_batch_norm; keeps
+ * every value but the ones that disappear into a node.
+ *
+ *   %conv3 f32[256,56,56] = conv %t2, @conv3.w, @conv3.b {k 1x1}
+ *   %sum   f32[256,56,56] = add %conv3, %x
+ *   %y     f32[256,56,56] = relu %sum
+ *
+ *   %conv3 f32[256,56,56] = conv %t2, @conv3.w, @conv3.b {k 1x1} | add %x | relu
+ *
+ * A producer absorbs its user if it is the only one, and if the result keeps its type; an epilogue's operand has that
+ * type or is one number a channel, [C,1,1]. A network's output is a user too.
+ * What would surprise: with one user, the other operand of an addition can never depend on the producer, so it is
+ * always right to move the producer down to where the addition stood. That is also why a convolution does not absorb
+ * the gate that was computed from its own result (SE): it has two users then, and the multiplication is the producer:
+ *
+ *   %scaled f32[256,56,56] = mul %conv3, %gate | add %x | relu
+ *
+ * Of two producers that could absorb an addition the later one does, so that nothing moves. The producer keeps its name.
+ */
+#include "graph/graph.h"
+
+/* Who has epilogues, and who can be one: patterns as a table. */
+enum role { ALONE, PRODUCER = 1, EPILOGUE = 2 };
+
+static const enum role role[OP_COUNT] = {
+    [OP_conv] = PRODUCER,    [OP_linear] = PRODUCER,         [OP_scale_shift] = PRODUCER,    [OP_sub] = PRODUCER,
+    [OP_div] = PRODUCER,     [OP_add] = PRODUCER | EPILOGUE, [OP_mul] = PRODUCER | EPILOGUE, [OP_relu] = EPILOGUE,
+    [OP_sigmoid] = EPILOGUE, [OP_silu] = EPILOGUE,
+};
+
+static bool is_operand(const struct node *n, struct type result)
+{
+    struct shape channels = {3, {result.shape.dim[0], 1, 1}};
+    return shape_equal(n->type.shape, result.shape) || (result.shape.rank == 3 && shape_equal(n->type.shape, channels));
+}
+
+static bool can_absorb(const struct graph *g, const struct node *producer, const struct node *user,
+                       const struct node *operand)
+{
+    return role[producer->op] & PRODUCER && shape_equal(producer->type.shape, user->type.shape) &&
+           (!operand || is_operand(operand, user->type)) && node_uses(g, producer) == 1;
+}
+
+/* Which input of `user` absorbs it; -1: none. */
+static int choose_producer(const struct graph *g, const struct node *user)
+{
+    int best = -1;
+    for (int k = 0; k < user->n_in; k++) {
+        const struct node *operand = user->n_in == 2 ? user->in[1 - k] : NULL;
+        if (can_absorb(g, user->in[k], user, operand) && (best < 0 || user->in[k]->id > user->in[best]->id)) {
+            best = k;
+        }
+    }
+    return best;
+}
+
+static void absorb(struct graph *g, struct node *producer, struct node *user, struct node *operand)
+{
+    struct epilogue *epilogue = NEW_ARRAY(g->arena, struct epilogue, producer->n_epilogue + 1);
+    for (int k = 0; k < producer->n_epilogue; k++) {
+        epilogue[k] = producer->epilogue[k];
+    }
+    epilogue[producer->n_epilogue++] = (struct epilogue){user->op, operand};
+    producer->epilogue = epilogue;
+    if (operand && operand->id > producer->id) {
+        graph_insert_before(g, user, producer);
+    }
+    graph_replace(g, user, producer);
+    user->n_in = 0; /* it uses nothing any more; drop_dead would see that only at the end */
+}
+
+bool fuse_epilogues(struct graph *g, struct pass_context *context)
+{
+    (void)context;
+    for (size_t i = 0; i < g->n_node; i++) {
+        struct node *user = g->node[i];
+        int k = role[user->op] & EPILOGUE && user->n_epilogue == 0 ? choose_producer(g, user) : -1;
+        if (k >= 0) {
+            absorb(g, user->in[k], user, user->n_in == 2 ? user->in[1 - k] : NULL);
+        }
+    }
+    graph_remove_dead(g);
+    return true;
+}

@@ -1,0 +1,142 @@
+/* Parameters: what a graph loads from a weights file, what is derived from that, and which of them an operator needs.
+ *
+ * The leaf names come from ops.def ("weight bias?"); their shapes follow from the node's input and result and are the
+ * only thing written here by operator.
+ */
+#include "graph/graph.h"
+
+#include <string.h>
+
+static const struct recipe_info recipes[PARAM_RECIPES] = {
+    [PARAM_LOADED] = {"loaded", 0, 0, false},          [PARAM_CONSTANT] = {"constant", 0, 0, false},
+    [PARAM_FOLD_WEIGHT] = {"fold_weight", 3, 3, true}, [PARAM_FOLD_BIAS] = {"fold_bias", 4, 5, true},
+    [PARAM_FOLD_SCALE] = {"fold_scale", 2, 2, true},
+};
+
+const struct recipe_info *recipe_info(enum param_op op)
+{
+    return &recipes[op];
+}
+
+struct param *graph_derived(struct graph *graph, const char *name, struct shape shape, enum param_op op,
+                            struct param *const *from, int n, double eps)
+{
+    struct param *param = NEW(graph->arena, struct param);
+    param->id = (int)graph->n_param;
+    param->name = intern(name);
+    param->shape = shape;
+    param->op = op;
+    param->n_from = n < (int)LENGTH(param->from) ? n : (int)LENGTH(param->from);
+    for (int i = 0; i < param->n_from; i++) {
+        param->from[i] = from[i];
+    }
+    param->eps = eps;
+    param->origin = (struct origin){NO_SPAN, NULL};
+    PUSH(graph->arena, graph->param, graph->n_param, graph->cap_param, param);
+    if (!name_map_get(&graph->params, param->name)) {
+        name_map_put(graph->arena, &graph->params, param->name, param);
+    }
+    return param;
+}
+
+struct param *graph_param(struct graph *graph, const char *name, struct shape shape, struct origin origin)
+{
+    struct param *param = graph_derived(graph, name, shape, PARAM_LOADED, NULL, 0, 0);
+    param->origin = origin;
+    return param;
+}
+
+struct param *graph_find_param(const struct graph *graph, const char *name)
+{
+    void **found = name_map_get(&graph->params, intern(name));
+    return found ? *found : NULL;
+}
+
+/* The slot's word in ops.def: false past the last one. */
+static bool slot_leaf(enum op op, int slot, const char **leaf, bool *optional)
+{
+    const char *word = op_info(op)->params;
+    for (int i = 0;; i++, word += *word == ' ') {
+        size_t length = strcspn(word, " ");
+        if (!length) {
+            return false;
+        }
+        if (i == slot) {
+            *optional = word[length - 1] == '?';
+            *leaf = intern_n(word, length - *optional);
+            return true;
+        }
+        word += length;
+    }
+}
+
+bool node_param(const struct node *node, int slot, const char **leaf, bool *optional, struct shape *shape)
+{
+    if (slot < 0 || slot >= MAX_PARAMS || !slot_leaf(node->op, slot, leaf, optional)) {
+        return false;
+    }
+    const struct attrs *attrs = &node->attrs;
+    const struct shape *in = node->n_in ? &node->in[0]->type.shape : NULL;
+    if (node->op == OP_parameter) {
+        *shape = attrs->shape;
+    } else if (slot == 0 && node->op == OP_conv) {
+        *shape =
+            (struct shape){4, {attrs->out, in->dim[in->rank - 3] / attrs->groups, attrs->kernel[0], attrs->kernel[1]}};
+    } else if (slot == 0 && node->op == OP_linear) {
+        *shape = (struct shape){2, {attrs->out, in->dim[in->rank - 1]}};
+    } else if (node->op == OP_conv || node->op == OP_linear) {
+        *shape = (struct shape){1, {attrs->out}};
+    } else { /* the norms: one number a channel */
+        *shape = (struct shape){1, {in->dim[0]}};
+    }
+    return true;
+}
+
+static int64_t add_saturated(int64_t a, int64_t b)
+{
+    int64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+static bool is_running_statistic(const struct param *param)
+{
+    const char *dot = strrchr(param->name, '.');
+    const char *leaf = dot ? dot + 1 : param->name;
+    return !strcmp(leaf, "running_mean") || !strcmp(leaf, "running_var");
+}
+
+int64_t graph_params(const struct graph *graph)
+{
+    int64_t total = 0;
+    for (size_t i = 0; i < graph->n_param; i++) {
+        const struct param *param = graph->param[i];
+        if (param->op == PARAM_LOADED && !is_running_statistic(param)) {
+            total = add_saturated(total, shape_elements(param->shape));
+        }
+    }
+    return total;
+}
+
+int64_t node_macs(const struct node *node)
+{
+    const struct shape *out = &node->type.shape;
+    if (node->op == OP_conv) {
+        const struct shape *in = &node->in[0]->type.shape;
+        int64_t reduction = in->dim[in->rank - 3] / node->attrs.groups * node->attrs.kernel[0] * node->attrs.kernel[1];
+        return shape_elements(*out) * reduction;
+    }
+    if (node->op == OP_linear) {
+        const struct shape *in = &node->in[0]->type.shape;
+        return shape_elements(*out) * in->dim[in->rank - 1];
+    }
+    return 0;
+}
+
+int64_t graph_macs(const struct graph *graph)
+{
+    int64_t total = 0;
+    for (size_t i = 0; i < graph->n_node; i++) {
+        total = add_saturated(total, node_macs(graph->node[i]));
+    }
+    return total;
+}

@@ -1,0 +1,281 @@
+/* Direct convolution and matrix product: a tile of positions x channels stays in registers over the whole reduction. Each step
+ * loads one row of weights and, for every position, spreads one input over the lanes.
+ *
+ *   for o, q, t { acc = bias; for ib, ky, kx, i { wv = w[o, ib, ky, kx, i]; unroll p { acc[p] += splat x[ib, .., i] * wv } } y = acc }
+ *
+ * Any stride, dilation, kernel and group width of whole blocks (or a fraction of one on the input's side). Padding is the border
+ * of the input. Few input channels (pixels): the reduction runs over the row of kernel columns and channels at once.
+ */
+#include "lower/lower.h"
+
+struct direct {
+    struct conv_dims d;
+    struct schedule s;
+    int64_t nb, nu, subs;        /* the tile's blocks, vectors a block, parts of a block */
+    struct buffer *x, *w, *b;
+    struct affine group, band;   /* which group; which band of rows */
+    struct affine sub;           /* which part of a block */
+    bool pixels;
+};
+
+static int64_t rows_a_block(const struct direct *c) /* of weights */
+{
+    return c->d.lanes_in ? c->d.lanes_in : c->d.block;
+}
+
+static void use_buffers(struct lowering *l, struct direct *c)
+{
+    struct node *n = l->node;
+    const struct conv_dims *d = &c->d;
+    struct pack w = {.param = n->param[0], .kind = PACK_PANELS, .in = n->in[0]->type.layout, .out = n->type.layout, .groups = d->groups, .node = n};
+    struct pack b = {.param = n->param[1], .kind = PACK_VECTOR, .out = n->type.layout, .groups = d->groups, .node = n};
+    int64_t ob = d->groups * d->ob;
+    if (c->pixels) {
+        const struct node *v = n->in[0];
+        struct buffer *x = use_value(l, DIR_IN, "x", v); /* [1, H, W, 3] is [H, W * 3] */
+        x->rank = 2;
+        x->dim[0] = x->dim[1];
+        x->dim[1] = x->dim[2] * x->dim[3];
+        c->x = x;
+        c->w = use_weights(l, "w", w, 4, (int64_t[]){ob, d->kh, d->kw * d->block, BLOCK});
+    } else {
+        c->x = use_value(l, DIR_IN, "x", n->in[0]);
+        if (d->kh * d->kw == 1) c->w = use_weights(l, "w", w, 4, (int64_t[]){ob, d->ib, rows_a_block(c), BLOCK});
+        else c->w = use_weights(l, "w", w, 6, (int64_t[]){ob, d->ib, d->kh, d->kw, rows_a_block(c), BLOCK});
+    }
+    c->b = use_weights(l, "b", b, 1, (int64_t[]){ob * BLOCK});
+    use_result(l);
+}
+
+/* acc[p, v, u] for tile position p, block v, vector u of the block; absent dimensions are left out. */
+static struct reg_ref accumulator(struct reg *acc, struct affine p, struct affine v, struct affine u)
+{
+    struct reg_ref r = {.reg = acc};
+    r.at[0] = p;
+    r.at[1] = v;
+    if (acc->rank == 3) r.at[2] = u;
+    return r;
+}
+
+struct tile {
+    struct affine block;   /* first block of output channels */
+    int64_t nb, cols;
+    struct affine row, col; /* first position */
+};
+
+static struct affine lane_of(const struct lowering *l, const struct direct *c, struct affine u)
+{
+    return affine_scale(affine_add(affine_scale(c->sub, c->nu), u), l->lanes);
+}
+
+/* One step: weights at w_at (the lane is added), input at x_at for position p. */
+struct step {
+    struct affine ib, ky, kx, i;
+};
+
+static struct element_ref weight_at(const struct direct *c, struct affine block, const struct step *k, struct affine lane)
+{
+    if (c->pixels) return at(c->w, block, k->ky, k->i, lane);
+    if (c->w->rank == 4) return at(c->w, block, k->ib, k->i, lane);
+    return at(c->w, block, k->ib, k->ky, k->kx, k->i, lane);
+}
+
+static struct element_ref input_at(const struct lowering *l, const struct direct *c, const struct tile *t, const struct step *k, struct affine p)
+{
+    const struct conv_dims *d = &c->d;
+    struct affine y = affine_plus(affine_add(affine_scale(t->row, d->sy), affine_scale(k->ky, d->dy)), d->py);
+    struct affine col = affine_scale(affine_add(t->col, p), d->sx);
+    if (c->pixels) return at(c->x, y, affine_add(affine_plus(affine_scale(col, d->block), d->px * d->block), k->i));
+    struct affine x = affine_plus(affine_add(col, affine_scale(k->kx, d->dx)), d->px);
+    struct affine block = k->ib, lane = k->i;
+    if (d->groups > 1 && !d->lanes_in) block = affine_add(block, affine_scale(c->group, d->ib));
+    if (d->lanes_in) { /* a task has the groups of one block: group = groups a block * task + g */
+        struct affine g = c->group;
+        int64_t a_block = BLOCK / d->lanes_in;
+        struct affine inside = affine_const(0), which = affine_const(0);
+        for (int q = 0; q < g.n; q++) {
+            bool whole = g.term[q].k % a_block == 0;
+            struct affine term = affine_var(g.term[q].var, whole ? g.term[q].k / a_block : g.term[q].k * d->lanes_in);
+            if (whole) which = affine_add(which, term);
+            else inside = affine_add(inside, term);
+        }
+        block = affine_add(block, which);
+        lane = affine_add(lane, inside);
+    }
+    return c->x->rank == 3 ? at(c->x, block, x, lane) : at(c->x, block, y, x, lane);
+    (void)l;
+}
+
+static void step_body(struct lowering *l, struct direct *c, const struct tile *t, struct reg *acc, const struct step *k)
+{
+    struct builder *b = &l->build;
+    struct reg *wv = emit_reg(b, fresh(l, "wv"), vector(l->lanes), 2, (int64_t[]){t->nb, c->nu});
+    struct affine v = loop(l, VAR_UNROLL, "v", t->nb), u = loop(l, VAR_UNROLL, "u", c->nu);
+    emit_set(b, reg_at(wv, v, u), expr_load(b, l->lanes, weight_at(c, affine_add(t->block, v), k, lane_of(l, c, u))));
+    end(l, u);
+    end(l, v);
+    struct affine p = loop(l, VAR_UNROLL, "p", t->cols);
+    struct expr *xs = emit_let(b, fresh(l, "xs"), expr_splat(b, l->lanes, input_at(l, c, t, k, p)));
+    v = loop(l, VAR_UNROLL, "v", t->nb), u = loop(l, VAR_UNROLL, "u", c->nu);
+    struct reg_ref a = accumulator(acc, p, v, u);
+    emit_set(b, a, expr_op(b, VOP_fma, xs, expr_reg(b, reg_at(wv, v, u)), expr_reg(b, a)));
+    end(l, u);
+    end(l, v);
+    end(l, p);
+}
+
+/* Blocks [first, first + blocks) of the input with `rows` channels each, over all taps. */
+static void reduce_blocks(struct lowering *l, struct direct *c, const struct tile *t, struct reg *acc, struct affine first, int64_t blocks, int64_t rows)
+{
+    if (!blocks || !rows) return;
+    struct step k;
+    struct affine ib = loop(l, VAR_FOR, "ib", blocks);
+    k.ib = affine_add(first, ib);
+    k.ky = loop(l, VAR_FOR, "ky", c->d.kh);
+    k.kx = c->pixels ? affine_const(0) : loop(l, VAR_FOR, "kx", c->d.kw);
+    k.i = loop(l, VAR_FOR, "i", rows);
+    step_body(l, c, t, acc, &k);
+    end(l, k.i);
+    end(l, k.kx);
+    end(l, k.ky);
+    end(l, ib);
+}
+
+/* `channels` channels from block `first` on. */
+static void reduce_segment(struct lowering *l, struct direct *c, const struct tile *t, struct reg *acc, struct affine first, int64_t channels)
+{
+    int64_t block = rows_a_block(c), full = channels / block;
+    reduce_blocks(l, c, t, acc, first, full, block);
+    reduce_blocks(l, c, t, acc, affine_plus(first, full), 1, channels % block);
+}
+
+static void reduce(struct lowering *l, struct direct *c, const struct tile *t, struct reg *acc)
+{
+    const struct conv_dims *d = &c->d;
+    if (c->pixels) {
+        reduce_blocks(l, c, t, acc, l->zero, 1, d->kw * d->block);
+        return;
+    }
+    int64_t seg = d->groups == 1 && l->node->in[0]->type.layout.seg ? l->node->in[0]->type.layout.seg : d->ic;
+    int64_t block = rows_a_block(c), a_seg = (seg + block - 1) / block;
+    struct affine s = loop(l, VAR_FOR, "s", d->ic / seg);
+    reduce_segment(l, c, t, acc, affine_scale(s, a_seg), seg);
+    end(l, s);
+    if (d->ic % seg) reduce_segment(l, c, t, acc, affine_const(d->ic / seg * a_seg), d->ic % seg); /* the last one is not full */
+}
+
+static void tile(struct lowering *l, struct direct *c, const struct tile *t)
+{
+    struct builder *b = &l->build;
+    struct reg *acc = emit_reg(b, fresh(l, "acc"), vector(l->lanes), c->nu > 1 ? 3 : 2, (int64_t[]){t->cols, t->nb, c->nu});
+    struct affine p = loop(l, VAR_UNROLL, "p", t->cols), v = loop(l, VAR_UNROLL, "v", t->nb), u = loop(l, VAR_UNROLL, "u", c->nu);
+    struct affine channel = affine_add(affine_scale(affine_add(t->block, v), BLOCK), lane_of(l, c, u));
+    emit_set(b, accumulator(acc, p, v, u), expr_load(b, l->lanes, at(c->b, channel)));
+    end(l, u), end(l, v), end(l, p);
+    reduce(l, c, t, acc);
+    p = loop(l, VAR_UNROLL, "p", t->cols), v = loop(l, VAR_UNROLL, "v", t->nb), u = loop(l, VAR_UNROLL, "u", c->nu);
+    store_result(l, affine_add(t->block, v), t->row, affine_add(t->col, p), lane_of(l, c, u), expr_reg(b, accumulator(acc, p, v, u)), l->lanes);
+    end(l, u), end(l, v), end(l, p);
+}
+
+/* All positions of the task's band for `nb` blocks from `block` on. */
+static void positions(struct lowering *l, struct direct *c, struct affine block, int64_t nb)
+{
+    int64_t width = l->flat ? c->d.oh * c->d.ow : c->d.ow;
+    struct cover cols = cover(width, c->s.cols);
+    c->sub = loop(l, VAR_FOR, "h", c->subs);
+    struct affine q = l->flat ? l->zero : loop(l, VAR_FOR, "q", c->s.band);
+    struct tile t = {.block = block, .nb = nb, .row = affine_add(affine_scale(c->band, c->s.band), q)};
+    for (int part = 0; part < 2; part++) {
+        int64_t n = part ? cols.n_less : cols.n;
+        if (!n) continue;
+        t.cols = part ? cols.size - 1 : cols.size;
+        struct affine i = loop(l, VAR_FOR, "t", n);
+        t.col = affine_plus(affine_scale(i, t.cols), part ? cols.n * cols.size : 0);
+        tile(l, c, &t);
+        end(l, i);
+    }
+    if (!l->flat) end(l, q);
+    end(l, c->sub);
+}
+
+/* Tiles of channels [0, n) from `first` on, whose number a task may choose. */
+static void channels(struct lowering *l, struct direct *c, struct affine first, int64_t n)
+{
+    struct affine o = loop(l, VAR_FOR, "o", n);
+    positions(l, c, affine_scale(affine_add(first, o), c->nb), c->nb);
+    end(l, o);
+}
+
+/* One group's channels: blocks [d.ob * group, + d.ob). */
+static void one_group(struct lowering *l, struct direct *c)
+{
+    int64_t full = c->d.ob / c->nb, rest = c->d.ob % c->nb;
+    struct affine first = affine_scale(c->group, c->d.ob);
+    struct affine o = loop(l, VAR_FOR, "o", full);
+    if (full) positions(l, c, affine_add(first, affine_scale(o, c->nb)), c->nb);
+    end(l, o);
+    if (rest) positions(l, c, affine_plus(first, full * c->nb), rest);
+}
+
+static struct affine band_task(struct lowering *l, struct direct *c)
+{
+    int64_t bands = l->flat ? 1 : c->d.oh / c->s.band;
+    return bands > 1 ? affine_var(kernel_task(&l->build, "r", bands), 1) : l->zero;
+}
+
+static void grouped(struct lowering *l, struct direct *c)
+{
+    int64_t chunk = c->s.chunk ? c->s.chunk : c->d.groups, tasks = c->d.groups / chunk, bands = c->d.oh / c->s.band;
+    struct affine task = tasks > 1 ? affine_var(kernel_task(&l->build, "c", tasks), chunk) : l->zero;
+    struct affine g = loop(l, VAR_FOR, "g", chunk);
+    c->group = affine_add(task, g);
+    one_group(l, c);
+    end(l, g);
+    store_halo(l, affine_scale(task, c->d.ob), chunk * c->d.ob, c->band, bands, c->s.band);
+}
+
+static void dense(struct lowering *l, struct direct *c)
+{
+    int64_t full = c->d.ob / c->nb, rest = c->d.ob % c->nb, bands = l->flat ? 1 : c->d.oh / c->s.band;
+    c->group = l->zero;
+    if (!c->s.chunk || full + (rest > 0) == 1) {
+        one_group(l, c);
+        store_halo(l, l->zero, c->d.ob, c->band, bands, c->s.band);
+        return;
+    }
+    if (!rest) {
+        struct affine task = full / c->s.chunk > 1 ? affine_var(kernel_task(&l->build, "c", full / c->s.chunk), c->s.chunk) : l->zero;
+        channels(l, c, task, c->s.chunk);
+        store_halo(l, affine_scale(task, c->nb), c->s.chunk * c->nb, c->band, bands, c->s.band);
+        return;
+    }
+    struct affine task = affine_var(kernel_task(&l->build, "c", full + 1), 1); /* the last tile has fewer blocks */
+    if (full) {
+        if_begin(&l->build, task, 0, full);
+        positions(l, c, affine_scale(task, c->nb), c->nb);
+        store_halo(l, affine_scale(task, c->nb), c->nb, c->band, bands, c->s.band);
+        block_end(&l->build);
+    }
+    if_begin(&l->build, task, full, full + 1);
+    positions(l, c, affine_const(full * c->nb), rest);
+    store_halo(l, affine_const(full * c->nb), rest, c->band, bands, c->s.band);
+    block_end(&l->build);
+}
+
+struct kernel *lower_direct(struct lowering *l)
+{
+    struct node *n = l->node;
+    struct direct c = {.d = conv_dims(n), .s = n->schedule};
+    int64_t nv = c.s.channels / l->lanes;
+    l->flat = c.s.rows == 0;
+    c.nu = nv < l->vectors ? nv : l->vectors;
+    c.nb = nv < l->vectors ? 1 : nv / l->vectors;
+    c.subs = l->vectors / c.nu;
+    c.pixels = c.d.block < BLOCK && c.d.dx == 1;
+    use_buffers(l, &c);
+    c.band = band_task(l, &c);
+    if (c.d.groups > 1) grouped(l, &c);
+    else dense(l, &c);
+    return kernel_end(&l->build);
+}

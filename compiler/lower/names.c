@@ -1,0 +1,98 @@
+/* Names and comments of kernels: what__how. What: operator, channels, map, epilogues. How: instruction set and tile. */
+#include "lower/lower.h"
+
+static void add_epilogues(struct text *t, const struct node *n, const char *before)
+{
+    for (int i = 0; i < n->n_epilogue; i++) text_add(t, "%s%s", before, op_info(n->epilogue[i].op)->name);
+}
+
+static void add_conv(struct text *t, const struct node *n)
+{
+    struct conv_dims d = conv_dims(n);
+    if (n->op == OP_linear) {
+        text_add(t, "linear_%dto%d", (int)d.ic, (int)d.oc);
+        return;
+    }
+    text_add(t, "%sconv%dx%d", d.groups > 1 ? "g" : "", (int)d.kh, (int)d.kw);
+    if (d.sy > 1 || d.sx > 1) text_add(t, "s%d", (int)d.sy);
+    if (d.dy > 1 || d.dx > 1) text_add(t, "d%d", (int)d.dy);
+    text_add(t, "_%dto%d", (int)(d.ic * d.groups), (int)(d.oc * d.groups));
+    if (d.groups > 1) text_add(t, "in%d", (int)d.groups);
+    text_add(t, "_%dx%d", (int)d.oh, (int)d.ow);
+}
+
+static void add_shape(struct text *t, struct shape s)
+{
+    for (int i = 0; i < s.rank; i++) text_add(t, "%s%d", i ? "x" : "_", (int)s.dim[i]);
+}
+
+const char *kernel_name(struct arena *arena, const struct node *n, const struct target *target)
+{
+    struct text t = {.arena = arena};
+    if (n->op == OP_conv || n->op == OP_linear) add_conv(&t, n);
+    else {
+        text_add(&t, "%s", op_info(n->op)->name);
+        add_shape(&t, n->type.shape);
+    }
+    add_epilogues(&t, n, "_");
+    text_add(&t, "__%s", target->isa);
+    if (n->algorithm == ALGORITHM_spread) text_add(&t, "_spread");
+    if (n->op == OP_conv || n->op == OP_linear) {
+        if (n->schedule.rows) text_add(&t, "_%dx%dx%d", n->schedule.rows, n->schedule.cols, n->schedule.channels);
+        else text_add(&t, "_%dx%d", n->schedule.cols, n->schedule.channels);
+    }
+    return text_string(&t);
+}
+
+static const char *equation(struct arena *a, const struct node *n)
+{
+    switch (n->op) {
+    case OP_conv: {
+        struct conv_dims d = conv_dims(n);
+        const char *g = d.groups > 1 ? " of its group" : "";
+        if (d.kh * d.kw == 1) return arena_printf(a, "v[oc,oy,ox] = b[oc] + sum_ic x[ic,%s] * w[oc,ic]%s", d.sy > 1 ? "2oy,2ox" : "oy,ox", g);
+        return arena_printf(a, "v[oc,oy,ox] = b[oc] + sum_ic,ky,kx x[ic,%doy+%dky-%d,%dox+%dkx-%d] * w[oc,ic,ky,kx]%s", (int)d.sy, (int)d.dy,
+                            (int)n->attrs.pad[0], (int)d.sx, (int)d.dx, (int)n->attrs.pad[1], g);
+    }
+    case OP_linear: return "v[o] = b[o] + sum_i x[i] * w[o,i]";
+    case OP_max_pool: return "v[c,oy,ox] = max over the window of x";
+    case OP_avg_pool: return "v[c,oy,ox] = sum over the window of x / cells that count";
+    case OP_global_avg_pool: return "v[c] = sum_y,x x[c,y,x] / (H * W)";
+    case OP_scale_shift: return "v[c,y,x] = x0[c,y,x] * w[c] + b[c]";
+    case OP_convert: return "v = x in another layout";
+    case OP_add: return "v = x0 + x1";
+    case OP_sub: return "v = x0 - x1";
+    case OP_mul: return "v = x0 * x1";
+    case OP_div: return "v = x0 / x1";
+    default: return arena_printf(a, "v = %s(x)", op_info(n->op)->name);
+    }
+}
+
+const char *kernel_comment(struct arena *arena, const struct node *n)
+{
+    struct text t = {.arena = arena};
+    text_add(&t, "%s; y = v", equation(arena, n));
+    for (int i = 0; i < n->n_epilogue; i++) {
+        enum op op = n->epilogue[i].op;
+        text_add(&t, op == OP_add ? " + e" : op == OP_mul ? " * e" : " | %s", op_info(op)->name);
+    }
+    const struct schedule *s = &n->schedule;
+    if (n->algorithm == ALGORITHM_direct || n->algorithm == ALGORITHM_spread) {
+        if (s->rows) text_add(&t, "\ntile %d rows x %d columns x %d channels", s->rows, s->cols, s->channels);
+        else text_add(&t, "\ntile %d positions x %d channels", s->cols, s->channels);
+    }
+    return text_string(&t);
+}
+
+/* "layer1.0.conv1, relu: x [64,56,56] -> [64,56,56] halo 1" */
+const char *call_comment(struct arena *arena, const struct node *n)
+{
+    struct text t = {.arena = arena};
+    text_add(&t, "%s", n->name);
+    for (int i = 0; i < n->n_epilogue; i++) {
+        text_add(&t, ", %s", op_info(n->epilogue[i].op)->name);
+        if (n->epilogue[i].operand) text_add(&t, " %s", n->epilogue[i].operand->name);
+    }
+    text_add(&t, ": %s -> %s", shape_text(arena, n->in[0]->type.shape), type_text(arena, n->type));
+    return text_string(&t);
+}

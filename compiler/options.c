@@ -1,0 +1,243 @@
+/* The command line: subcommands, their options as one table, help that is made of it. */
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "options.h"
+
+static const struct {
+    const char *name, *arguments, *summary, *more;
+} command_info[COMMAND_COUNT] = {
+    [COMMAND_BUILD] = {"build", "FILE[:NET]", "compile a network to an executable",
+                       "Weights are a safetensors file, or `synthetic`: filled by rule, to measure without a checkpoint.\n"
+                       "The program classifies data sets and raw tensors and measures itself: PROG --help.\n"},
+    [COMMAND_CHECK] = {"check", "FILE[:NET]", "parse, elaborate and check shapes; write nothing", ""},
+    [COMMAND_SHOW] = {"show", "FILE[:NET]", "the table of layers, the IR, the parameters, the buffer plan", ""},
+    [COMMAND_RUN] = {"run", "FILE[:NET]", "run the reference interpreter (double, plain loops)",
+                     "Input: `synthetic` (the rule of the golden values) or an .npy file. Writes the first output as .npy, float64.\n"},
+    [COMMAND_PASS] = {"pass", "PASSES FILE", "for work on netc: read graph IR, run passes joined by +, print it; `read` runs none", ""},
+    [COMMAND_LOOP] = {"loop", "FILE", "for work on netc: read a kernel of loop IR, verify and print it; --eval runs it on small integers", ""},
+};
+
+enum { B = 1 << COMMAND_BUILD, C = 1 << COMMAND_CHECK, S = 1 << COMMAND_SHOW, R = 1 << COMMAND_RUN, P = 1 << COMMAND_PASS, L = 1 << COMMAND_LOOP };
+
+enum { LONG_ONLY = 256, OPT_TARGET, OPT_WEIGHTS, OPT_BATCH, OPT_KEEP, OPT_EMIT_C, OPT_IR, OPT_PARAMS, OPT_PLAN, OPT_JSON, OPT_AST, OPT_EVAL,
+       OPT_INPUT, OPT_KIND, OPT_JOBS, OPT_PARTS, OPT_VERSION };
+
+static const struct {
+    int commands, value;
+    const char *name, *argument, *help; /* argument: "[=X]" optional, "=X" needed, "" none */
+} option_info[] = {
+    {B | C | S | R, 'D', "define", "=NAME=VALUE", "give a parameter of the network another value (any expression of the language)"},
+    {B | C | S | R, 'I', "import-dir", "=DIR", "look for imports and labels in DIR, before the installed netdefs"},
+    {B, 'o', "output", "=PROG", "the executable to write (default: the network's name)"},
+    {R, 'o', "output", "=FILE.npy", "where the output goes"},
+    {B | R, OPT_WEIGHTS, "weights", "=FILE|synthetic", "a safetensors file with the network's parameters"},
+    {B | S | P, OPT_TARGET, "target", "=NAME", "native (default) or a processor family; --target=help lists them"},
+    {B | C | S | R, OPT_BATCH, "batch", "=N", "images a run (default 1)"},
+    {B, OPT_KIND, "kind", "=exe", "what to build; libraries and source folders come later"},
+    {B, OPT_KEEP, "keep", "=DIR", "leave the generated C and the packed weights in DIR"},
+    {B, OPT_EMIT_C, "emit-c", "=DIR", "write the C and the packed weights to DIR and build nothing"},
+    {B, OPT_PARTS, "parts", "=N", "files that the kernels are spread over, compiled side by side (default 8; 1 for reading)"},
+    {B, 'j', "jobs", "=N", "clangs at a time (default: the cores of this machine)"},
+    {R, OPT_INPUT, "input", "=synthetic|FILE.npy", "what to run it on"},
+    {S, OPT_IR, "ir", "[=after:PASS]", "the IR: of the elaborated network, or after a pass"},
+    {S, OPT_PARAMS, "params", "", "one line a parameter: name, shape, dtype"},
+    {S, OPT_PLAN, "plan", "", "the buffers: offset, bytes, epochs"},
+    {S, OPT_JSON, "json", "", "the elaborated network as JSON (with --params, --plan: those)"},
+    {S, OPT_AST, "ast", "", "the syntax tree"},
+    {L, OPT_EVAL, "eval", "", "run the kernel and print what it writes"},
+};
+
+static void help(void)
+{
+    printf("netc %s: from short descriptions of convolutional networks to C for one network and one processor\n\nusage: netc COMMAND ...\n\n", NETC_VERSION);
+    for (int c = 0; c < COMMAND_COUNT; c++) printf("  %-6s %-11s %s\n", command_info[c].name, command_info[c].arguments, command_info[c].summary);
+    printf("\n`netc COMMAND --help` lists a command's options. FILE is a .net file, - is standard input; FILE:NET picks one of several nets.\n"
+           "Exit codes: 0 done, 1 the input is at fault, 2 wrong usage, 70 a defect of netc.\n");
+}
+
+static void command_help(enum command c)
+{
+    printf("usage: netc %s [OPTIONS] %s\n\n%s\n%s%s\n", command_info[c].name, command_info[c].arguments, command_info[c].summary,
+           *command_info[c].more ? "\n" : "", command_info[c].more);
+    for (size_t i = 0; i < LENGTH(option_info); i++) {
+        if (!(option_info[i].commands & (1 << c))) continue;
+        char left[64];
+        snprintf(left, sizeof left, "--%s%s", option_info[i].name, option_info[i].argument);
+        if (option_info[i].value < LONG_ONLY) printf("  -%c, %-26s %s\n", option_info[i].value, left, option_info[i].help);
+        else printf("      %-26s %s\n", left, option_info[i].help);
+    }
+    printf("      %-26s %s\n", "--help", "this text");
+}
+
+static void target_help(void)
+{
+    printf("native      %s on this machine\n", target_native()->name);
+    for (int i = 0; target_at(i); i++) printf("%-11s %s\n", target_at(i)->name, target_at(i)->summary);
+}
+
+static _Noreturn void usage(enum command c, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    fprintf(stderr, "netc: error: ");
+    vfprintf(stderr, format, list);
+    va_end(list);
+    if (c == COMMAND_COUNT) fprintf(stderr, "\nnetc --help lists the commands\n");
+    else fprintf(stderr, "\nnetc %s --help lists the options\n", command_info[c].name);
+    exit(EXIT_USAGE);
+}
+
+static int number(enum command c, const char *option, const char *text, int most)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+    if (!*text || *end || n < 1 || n > most) usage(c, "--%s takes a whole number from 1 to %d, not '%s'", option, most, text);
+    return (int)n;
+}
+
+static const struct target *target_option(enum command c, const char *name)
+{
+    if (strcmp(name, "help") == 0) {
+        target_help();
+        exit(EXIT_DONE);
+    }
+    const struct target *t = target_by_name(name);
+    const char *known[16];
+    size_t n = 0;
+    while (n < 16 && target_at((int)n)) known[n] = target_at((int)n)->name, n++;
+    const char *near = t ? NULL : nearest_name(name, known, n);
+    if (!t) usage(c, "unknown target '%s'%s%s%s; --target=help lists them", name, near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return t;
+}
+
+struct lists { /* growing -D and -I */
+    struct arena *arena;
+    struct definition *define;
+    const char **dir;
+    size_t n_define, cap_define, n_dir, cap_dir;
+    struct text described;
+};
+
+static void add_define(struct lists *l, enum command c, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text) usage(c, "-D takes NAME=VALUE, not '%s'", text);
+    struct definition d = {arena_copy(l->arena, text, (size_t)(equals - text)), equals + 1};
+    PUSH(l->arena, l->define, l->n_define, l->cap_define, d);
+    text_add(&l->described, "%s-D %s", l->described.length ? " " : "", text);
+}
+
+static void show_form(struct options *o, const char *argument)
+{
+    o->ir = true;
+    if (!argument) return;
+    if (strncmp(argument, "after:", 6) != 0 || !argument[6]) usage(o->command, "--ir takes nothing or after:PASS, not '%s'", argument);
+    o->after = argument + 6;
+}
+
+static void apply(struct options *o, struct lists *l, int value, const char *argument)
+{
+    enum command c = o->command;
+    switch (value) {
+    case 'D': add_define(l, c, argument); break;
+    case 'I': PUSH(l->arena, l->dir, l->n_dir, l->cap_dir, argument); break;
+    case 'o': o->output = argument; break;
+    case 'j': o->jobs = number(c, "jobs", argument, 1024); break;
+    case OPT_TARGET: o->target = target_option(c, argument); break;
+    case OPT_WEIGHTS: o->weights = argument; break;
+    case OPT_BATCH: o->front.batch = number(c, "batch", argument, 4096); break;
+    case OPT_KIND:
+        if (strcmp(argument, "exe") != 0) usage(c, "--kind=%s is not there yet: only exe", argument);
+        break;
+    case OPT_KEEP: o->keep = argument; break;
+    case OPT_EMIT_C: o->emit_c = argument; break;
+    case OPT_PARTS: o->parts = number(c, "parts", argument, 64); break;
+    case OPT_INPUT: o->input = argument; break;
+    case OPT_IR: show_form(o, argument); break;
+    case OPT_PARAMS: o->params = true; break;
+    case OPT_PLAN: o->plan = true; break;
+    case OPT_JSON: o->json = true; break;
+    case OPT_AST: o->ast = true; break;
+    case OPT_EVAL: o->eval = true; break;
+    }
+}
+
+/* getopt's tables for one command, out of option_info. */
+static void getopt_tables(enum command c, struct option *longs, char *shorts)
+{
+    size_t n = 0;
+    *shorts++ = ':';
+    for (size_t i = 0; i < LENGTH(option_info); i++) {
+        if (!(option_info[i].commands & (1 << c))) continue;
+        int has = !*option_info[i].argument ? no_argument : *option_info[i].argument == '[' ? optional_argument : required_argument;
+        longs[n++] = (struct option){option_info[i].name, has, NULL, option_info[i].value};
+        if (option_info[i].value < LONG_ONLY) *shorts++ = (char)option_info[i].value, *shorts++ = ':';
+    }
+    longs[n++] = (struct option){"help", no_argument, NULL, 'h'};
+    longs[n] = (struct option){0};
+    *shorts++ = 'h';
+    *shorts = 0;
+}
+
+static enum command command_by_name(const char *name)
+{
+    const char *known[COMMAND_COUNT];
+    for (int c = 0; c < COMMAND_COUNT; c++) {
+        known[c] = command_info[c].name;
+        if (strcmp(name, known[c]) == 0) return (enum command)c;
+    }
+    const char *near = nearest_name(name, known, COMMAND_COUNT);
+    usage(COMMAND_COUNT, "unknown command '%s'%s%s%s", name, near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static void read_arguments(struct options *o, char **argv, int n)
+{
+    int wanted = o->command == COMMAND_PASS ? 2 : 1;
+    if (n < wanted) usage(o->command, "%s is missing", wanted == 2 && n == 1 ? "FILE" : command_info[o->command].arguments);
+    if (n > wanted) usage(o->command, "one file at a time: '%s' is too many", argv[wanted]);
+    if (o->command == COMMAND_PASS) o->passes = argv[0];
+    o->file = o->front.file = argv[wanted - 1];
+    if (o->command == COMMAND_BUILD && !o->weights)
+        usage(o->command, "--weights is missing: a safetensors file, or --weights=synthetic to fill them by rule");
+    if (o->command == COMMAND_RUN && (!o->weights || !o->input || !o->output)) usage(o->command, "--weights, --input and --output are needed");
+}
+
+struct options read_options(struct arena *a, int argc, char **argv)
+{
+    if (argc < 2) usage(COMMAND_COUNT, "a command is missing: build, check, show or run");
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        help();
+        exit(EXIT_DONE);
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("netc %s\n", NETC_VERSION);
+        exit(EXIT_DONE);
+    }
+    struct options o = {.command = command_by_name(argv[1]), .front = {.batch = 1}, .parts = 8};
+    struct lists l = {.arena = a, .described = {.arena = a}};
+    struct option longs[LENGTH(option_info) + 2];
+    char shorts[2 * LENGTH(option_info) + 4];
+    getopt_tables(o.command, longs, shorts);
+    opterr = 0;
+    for (int value; (value = getopt_long(argc - 1, argv + 1, shorts, longs, NULL)) != -1;) {
+        if (value == 'h') {
+            command_help(o.command);
+            exit(EXIT_DONE);
+        }
+        if (value == ':') usage(o.command, "%s needs a value", argv[optind]);
+        if (value == '?') usage(o.command, "unknown option '%s'", argv[optind]);
+        apply(&o, &l, value, optarg);
+    }
+    read_arguments(&o, argv + 1 + optind, argc - 1 - optind);
+    if (!o.target) o.target = target_native();
+    PUSH(a, l.dir, l.n_dir, l.cap_dir, data_folder(a, "netdefs"));
+    o.front.define = l.define;
+    o.front.n_define = (int)l.n_define;
+    o.front.import_dir = l.dir;
+    o.front.n_import_dir = (int)l.n_dir;
+    if (o.front.batch > 1) text_add(&l.described, "%s--batch=%d", l.described.length ? " " : "", o.front.batch);
+    o.described = text_string(&l.described);
+    return o;
+}

@@ -1,0 +1,29 @@
+/* The command line of netc: one struct for all commands, filled by options.c. */
+#ifndef NETC_OPTIONS_H
+#define NETC_OPTIONS_H
+
+#include "base/base.h"
+#include "front/front.h"
+#include "targets/target.h"
+
+enum command { COMMAND_BUILD, COMMAND_CHECK, COMMAND_SHOW, COMMAND_RUN, COMMAND_PASS, COMMAND_LOOP, COMMAND_COUNT };
+
+struct options {
+    enum command command;
+    struct front_options front;   /* file, -I, -D, --batch */
+    const char *file;             /* as given */
+    const struct target *target;
+    const char *weights, *output, *input;
+    const char *keep;             /* --keep=DIR: the generated C stays there */
+    const char *emit_c;           /* --emit-c=DIR: the C and the packed weights, nothing is built */
+    const char *after;            /* show --ir=after:PASS */
+    const char *passes;           /* pass PASSES FILE */
+    bool ir, params, plan, json, ast, eval;
+    int jobs, parts;
+    const char *described;        /* the options that shape the code, for its banner: "-D width=8 --batch=2" */
+};
+
+/* Prints help or a message and ends the run with the exit code if there is nothing to do: help, version, wrong usage. */
+struct options read_options(struct arena *, int argc, char **argv);
+
+#endif

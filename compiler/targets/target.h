@@ -1,0 +1,24 @@
+/* What a processor can do, as rows of targets.def. */
+#ifndef NETC_TARGET_H
+#define NETC_TARGET_H
+
+#include "base/base.h"
+
+struct target {
+    const char *name;      /* x86-64-v4 */
+    const char *isa;       /* the part of kernels' names: avx512 */
+    const char *helpers;   /* which helper header the C includes: helpers_avx512.h */
+    const char *flags;     /* for clang: -march=x86-64-v4 -mprefer-vector-width=512 */
+    const char *summary;
+    int lanes;             /* f32 in a vector register */
+    int registers;         /* vector registers */
+    int l1, l2;            /* bytes a core may count on */
+};
+
+const struct target *target_by_name(const char *name); /* "native" is resolved; NULL: unknown */
+const struct target *target_at(int i);                 /* NULL past the last */
+/* The best target that the processor at hand runs. */
+const struct target *target_native(void);
+bool target_runs_here(const struct target *);
+
+#endif

@@ -1,0 +1,124 @@
+/* --bench: how long one batch takes, beside what the processor could do.
+ *
+ * The peak (multiply-adds in registers, on as many threads) is measured between the runs, since a processor's clock
+ * and its neighbours change from one second to the next: medians of figures that were taken side by side can be
+ * compared.
+ */
+#include <jansson.h>
+#include <omp.h>
+#include <stdlib.h>
+
+#include "runtime.h"
+
+enum { LEAST_RUNS = 5, LEAST_WARM_UP = 2, SLICES = 4 };
+static const double warm_up_seconds = 0.25, default_seconds = 2, peak_every = 0.005;
+
+struct samples {
+    double *value;
+    int count, room;
+};
+
+static void add_sample(struct samples *samples, double value)
+{
+    if (samples->count == samples->room) {
+        samples->room = samples->room ? 2 * samples->room : 1024;
+        samples->value = realloc(samples->value, (size_t)samples->room * sizeof *samples->value);
+        if (!samples->value) {
+            fail("out of memory: the times of %d runs", samples->room);
+        }
+    }
+    samples->value[samples->count++] = value;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of sorted samples, between neighbours in proportion. */
+static double quantile(const struct samples *samples, double share)
+{
+    const double place = share * (samples->count - 1);
+    const int i = (int)place, next = i + 1 < samples->count ? i + 1 : i;
+    return samples->value[i] + (place - i) * (samples->value[next] - samples->value[i]);
+}
+
+static void fill_inputs(struct session *session)
+{
+    uint64_t state = 88172645463325252u; /* xorshift: any numbers in -1 .. 1, the same every time */
+    for (int i = 0; i < netc_model.n_input; i++) {
+        for (int64_t k = 0; k < netc_model.batch * netc_model.input[i].elements; k++) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            session->input[i][k] = (float)(state >> 40) / 8388608.0f - 1;
+        }
+    }
+}
+
+/* GFLOP/s of all threads together. */
+static double measure_peak(int threads)
+{
+    double operations = 0, first = 1e300, last = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : operations) reduction(min : first) reduction(max : last)
+    {
+#pragma omp barrier
+        first = now();
+        for (int i = 0; i < SLICES; i++) {
+            operations += netc_model.peak_slice();
+        }
+        last = now();
+    }
+    return operations / (last - first) * 1e-9;
+}
+
+static void measure(const struct options *options, struct samples *times, struct samples *peaks)
+{
+    struct session session = session_open();
+    fill_inputs(&session);
+    const double begin = now();
+    for (int i = 0; i < LEAST_WARM_UP || now() < begin + warm_up_seconds; i++) {
+        session_run(&session, options->threads);
+    }
+    measure_peak(options->threads);
+    double next_peak = 0;
+    const double start = now();
+    while (options->runs ? times->count < options->runs
+                         : times->count < LEAST_RUNS || (now() < start + default_seconds && times->count < MAX_RUNS)) {
+        if (now() >= next_peak) {
+            add_sample(peaks, measure_peak(options->threads));
+            next_peak = now() + peak_every;
+        }
+        const double before = now();
+        session_run(&session, options->threads);
+        add_sample(times, 1e3 * (now() - before));
+    }
+    session_close(&session);
+    qsort(times->value, (size_t)times->count, sizeof *times->value, compare);
+    qsort(peaks->value, (size_t)peaks->count, sizeof *peaks->value, compare);
+}
+
+void run_bench(const struct options *options)
+{
+    struct samples times = {0}, peaks = {0};
+    measure(options, &times, &peaks);
+    const double median = quantile(&times, 0.5), least = times.value[0], peak = quantile(&peaks, 0.5);
+    const double p10 = quantile(&times, 0.1), p90 = quantile(&times, 0.9);
+    const double gflops = 2e-6 * (double)netc_model.macs * netc_model.batch / median;
+    if (options->json) {
+        print_json(json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "network", netc_model.name,
+                             "target", netc_model.target, "threads", options->threads, "batch", netc_model.batch,
+                             "runs", times.count, "median_ms", median, "min_ms", least, "p10_ms", p10, "p90_ms", p90,
+                             "gflops", gflops, "peak_gflops", peak, "share", gflops / peak));
+    } else {
+        printf("%s for %s: batch %d, %d thread%s, %d runs\n", netc_model.name, netc_model.target, netc_model.batch,
+               options->threads, options->threads > 1 ? "s" : "", times.count);
+        printf("median %.4g ms   minimum %.4g ms   10 %% to 90 %% of the runs %.4g to %.4g ms\n", median, least, p10,
+               p90);
+        printf("%.1f GFLOP/s, %.1f %% of the peak of %.1f GFLOP/s measured between the runs\n", gflops,
+               100 * gflops / peak, peak);
+    }
+    free(times.value);
+    free(peaks.value);
+}

@@ -1,0 +1,124 @@
+/* Files in and out.
+ *
+ * An output is written to PATH.PID.tmp and renamed when it is whole, so a fault or a signal leaves no half of it and
+ * an older file as it was. Devices and pipes cannot be renamed onto (root would replace /dev/null by a file): they
+ * are written as they are.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime.h"
+
+FILE *input_open(const char *path, int64_t *size)
+{
+    const bool standard = strcmp(path, "-") == 0;
+    FILE *file = standard ? stdin : fopen(path, "rb");
+    struct stat status;
+    if (!file || fstat(fileno(file), &status) != 0) {
+        fail("cannot read %s: %s", path, strerror(errno));
+    }
+    if (S_ISDIR(status.st_mode)) {
+        fail("cannot read %s: it is a directory", path);
+    }
+    *size = S_ISREG(status.st_mode) && !standard ? (int64_t)status.st_size : -1;
+    return file;
+}
+
+void input_truncated(FILE *file, const char *path)
+{
+    if (ferror(file)) {
+        fail("cannot read %s: %s", path, strerror(errno));
+    }
+    fail("%s is truncated: it ends before what its header promises", path);
+}
+
+static struct {
+    const char *path;
+    char *target, *temporary; /* temporary NULL: written in place */
+    FILE *file;
+} output;
+
+static void remove_and_die(int signal_number)
+{
+    if (output.temporary) {
+        unlink(output.temporary);
+    }
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+static void *no_output(const char *path, const char *why)
+{
+    fail("cannot write %s: %s", path, why);
+}
+
+FILE *output_begin(const char *path)
+{
+    output.path = path;
+    if (strcmp(path, "-") == 0) {
+        return output.file = stdout;
+    }
+    struct stat status;
+    const bool exists = stat(path, &status) == 0;
+    if (exists && S_ISDIR(status.st_mode)) {
+        return no_output(path, "it is a directory");
+    }
+    if (exists && !S_ISREG(status.st_mode)) {
+        output.file = fopen(path, "wb");
+        return output.file ? output.file : no_output(path, strerror(errno));
+    }
+    output.target = exists ? realpath(path, NULL) : strdup(path); /* the file that a link leads to, not the link */
+    char *temporary = NULL;
+    if (!output.target || asprintf(&temporary, "%s.%ld.tmp", output.target, (long)getpid()) < 0) {
+        return no_output(path, strerror(errno));
+    }
+    int descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor < 0) {
+        return no_output(path, strerror(errno));
+    }
+    output.temporary = temporary;
+    signal(SIGINT, remove_and_die);
+    signal(SIGTERM, remove_and_die);
+    output.file = fdopen(descriptor, "wb");
+    return output.file ? output.file : no_output(path, strerror(errno));
+}
+
+void output_end(void)
+{
+    if (output.file == stdout) {
+        finish_stdout();
+        return;
+    }
+    const bool bad = ferror(output.file) != 0;
+    if (fclose(output.file) != 0 || bad) {
+        fail("cannot write %s: %s", output.path, strerror(errno ? errno : EIO));
+    }
+    if (output.temporary && rename(output.temporary, output.target) != 0) {
+        fail("cannot write %s: %s", output.path, strerror(errno));
+    }
+    free(output.temporary);
+    free(output.target);
+    output.temporary = output.target = NULL;
+}
+
+void output_abandon(void)
+{
+    if (output.temporary) {
+        unlink(output.temporary);
+        free(output.temporary);
+        free(output.target);
+        output.temporary = output.target = NULL;
+    }
+}
+
+void finish_stdout(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fail("cannot write standard output: %s", strerror(errno ? errno : EIO));
+    }
+}

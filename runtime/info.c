@@ -1,0 +1,63 @@
+/* --info: what this program is. Runs on any processor, also on one that lacks what the network was built for. */
+#include <inttypes.h>
+#include <jansson.h>
+
+#include "runtime.h"
+
+static void print_tensors(const char *what, const struct netc_tensor *tensor, int n)
+{
+    for (int i = 0; i < n; i++) {
+        printf("%-12s %s %s", i ? "" : what, tensor[i].name, shape_text(tensor[i].rank, tensor[i].shape));
+        if (tensor[i].labels) {
+            printf(", %d named classes", tensor[i].n_labels);
+        }
+        printf("%s\n", tensor[i].n_step ? ", from pictures" : "");
+    }
+}
+
+static json_t *json_tensors(const struct netc_tensor *tensor, int n)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < n; i++) {
+        json_t *shape = json_array();
+        for (int k = 0; k < tensor[i].rank; k++) {
+            json_array_append_new(shape, json_integer(tensor[i].shape[k]));
+        }
+        json_array_append_new(list, json_pack("{s:s, s:o}", "name", tensor[i].name, "shape", shape));
+    }
+    return list;
+}
+
+static void json_info(const char *digest, const char *missing)
+{
+    const struct netc_model *m = &netc_model;
+    print_json(json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:i, s:I, s:I, s:s, s:I, s:I, s:i, s:o, s:o}", "network", m->name,
+                         "netc_version", m->version, "target", m->target, "options", m->options, "processor_lacks",
+                         missing, "batch", m->batch, "parameters", (json_int_t)m->params, "macs", (json_int_t)m->macs,
+                         "weights_digest", digest, "weights_bytes", (json_int_t)m->weights_bytes, "workspace_bytes",
+                         (json_int_t)m->workspace_bytes, "layers", m->n_layer, "inputs",
+                         json_tensors(m->input, m->n_input), "outputs", json_tensors(m->output, m->n_output)));
+}
+
+void print_info(const struct options *options)
+{
+    const struct netc_model *m = &netc_model;
+    const char *missing = m->lacks ? m->lacks() : NULL;
+    char digest[17];
+    snprintf(digest, sizeof digest, "%016" PRIx64, m->digest);
+    if (options->json) {
+        json_info(digest, missing);
+        return;
+    }
+    printf("network      %s\n", m->name);
+    print_tensors("inputs", m->input, m->n_input);
+    print_tensors("outputs", m->output, m->n_output);
+    printf("batch        %d\n", m->batch);
+    printf("parameters   %lld\n", (long long)m->params);
+    printf("macs         %lld an image, in %d layers\n", (long long)m->macs, m->n_layer);
+    printf("weights      %.1f MB, digest %s\n", (double)m->weights_bytes * 1e-6, digest);
+    printf("workspace    %.1f MB for each caller\n", (double)m->workspace_bytes * 1e-6);
+    printf("target       %s%s%s\n", m->target, missing ? ", which this processor is not: it lacks " : "",
+           missing ? missing : "");
+    printf("netc         %s%s%s\n", m->version, m->options && *m->options ? ", " : "", m->options ? m->options : "");
+}

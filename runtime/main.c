@@ -1,0 +1,29 @@
+/* The program around a network: reads the options, makes sure of the processor, does the one thing asked for. */
+#include "runtime.h"
+
+/* Before anything else of the network's code runs: it may be made of instructions that this processor lacks. */
+static void check_processor(void)
+{
+    const char *missing = netc_model.lacks ? netc_model.lacks() : NULL;
+    if (missing) {
+        fail("this program was built for %s, and this processor lacks %s", netc_model.target, missing);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = read_options(argc, argv);
+    if (options.mode != MODE_INFO) {
+        check_processor();
+    }
+    switch (options.mode) {
+    case MODE_TENSOR: run_tensors(&options); break;
+    case MODE_DATASET: run_dataset(&options); break;
+    case MODE_BENCH: run_bench(&options); break;
+    case MODE_INFO: print_info(&options); break;
+    case MODE_NONE: fail_usage("nothing to do: give --tensor, --dataset, --bench or --info");
+    }
+    finish_stdout();
+    free_options(&options);
+    return 0;
+}

@@ -1,0 +1,228 @@
+/* The command line: one action, and the options that belong to it. */
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime.h"
+
+enum { MAX_THREADS = 1024, MAX_CPUS = 8192, MAX_TOP = 1000 };
+
+static const char help[] =
+    "Usage: %s ACTION [OPTION]...\n"
+    "The network %s, compiled by netc %s for %s.\n"
+    "\n"
+    "Actions:\n"
+    "  --tensor=[NAME:]FILE.npy  run on a float32 array [N,...] or one input [...] (\"-\": standard input);\n"
+    "                            a network with several inputs takes one --tensor=NAME:FILE for each\n"
+    "  --dataset=IMAGES,LABELS   classify an IDX pair (also gzip): accuracy, confusion matrix, pictures a second\n"
+    "  --bench                   time the network, beside the processor's peak\n"
+    "  --info                    what this program is\n"
+    "\n"
+    "Options:\n"
+    "  --output=FILE             with --tensor: write the first output as FILE.npy, or all as FILE.safetensors\n"
+    "                            (\"-\": .npy to standard output); without it the answers are printed\n"
+    "  --contact-sheet=FILE.png  with --dataset: draw pictures with their true and predicted classes\n"
+    "  --top=K                   how many classes are printed (5)\n"
+    "  --runs=N                  with --bench: timed runs (default: about two seconds of them)\n"
+    "  --threads=N               (default: the cores that this process may use)\n"
+    "  --json                    print JSON\n"
+    "  --help, --version\n";
+
+enum {
+    OPT_TENSOR = 1,
+    OPT_OUTPUT,
+    OPT_DATASET,
+    OPT_SHEET,
+    OPT_BENCH,
+    OPT_INFO,
+    OPT_RUNS,
+    OPT_THREADS,
+    OPT_TOP,
+    OPT_JSON,
+    OPT_HELP,
+    OPT_VERSION
+};
+static const struct option known[] = {
+    {"tensor", required_argument, NULL, OPT_TENSOR},
+    {"output", required_argument, NULL, OPT_OUTPUT},
+    {"dataset", required_argument, NULL, OPT_DATASET},
+    {"contact-sheet", required_argument, NULL, OPT_SHEET},
+    {"bench", no_argument, NULL, OPT_BENCH},
+    {"info", no_argument, NULL, OPT_INFO},
+    {"runs", required_argument, NULL, OPT_RUNS},
+    {"threads", required_argument, NULL, OPT_THREADS},
+    {"top", required_argument, NULL, OPT_TOP},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"help", no_argument, NULL, OPT_HELP},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {NULL, 0, NULL, 0},
+};
+
+static int read_number(const char *option, const char *text, long most)
+{
+    char *end;
+    errno = 0;
+    const long value = strtol(text, &end, 10);
+    if (errno || end == text || *end || value < 1 || value > most) {
+        fail_usage("--%s takes a number from 1 to %ld, not '%s'", option, most, text);
+    }
+    return (int)value;
+}
+
+static int usable_cores(void)
+{
+    int count = 1;
+    cpu_set_t *set = CPU_ALLOC(MAX_CPUS);
+    if (set && sched_getaffinity(0, CPU_ALLOC_SIZE(MAX_CPUS), set) == 0) {
+        count = CPU_COUNT_S(CPU_ALLOC_SIZE(MAX_CPUS), set);
+    }
+    CPU_FREE(set);
+    return count < MAX_THREADS ? count : MAX_THREADS;
+}
+
+static void set_mode(struct options *options, enum mode mode)
+{
+    if (options->mode != MODE_NONE && options->mode != mode) {
+        fail_usage("only one of --tensor, --dataset, --bench and --info at a time");
+    }
+    options->mode = mode;
+}
+
+/* NAME:FILE, or FILE alone where there is one input. A file whose name begins like an input's is written ./NAME:x. */
+static void add_tensor(struct options *options, const char *text)
+{
+    const char *colon = strchr(text, ':');
+    int index = netc_model.n_input == 1 ? 0 : -1;
+    const char *path = text;
+    for (int i = 0; colon && i < netc_model.n_input; i++) {
+        const char *name = netc_model.input[i].name;
+        if (strlen(name) == (size_t)(colon - text) && memcmp(name, text, strlen(name)) == 0) {
+            index = i;
+            path = colon + 1;
+        }
+    }
+    if (index < 0) {
+        fail_usage("--tensor=%s names no input: this network has %d (%s, %s%s), so write --tensor=%s:FILE", text,
+                   netc_model.n_input, netc_model.input[0].name, netc_model.input[1].name,
+                   netc_model.n_input > 2 ? ", ..." : "", netc_model.input[0].name);
+    }
+    if (options->tensor[index]) {
+        fail_usage("the input '%s' is given twice", netc_model.input[index].name);
+    }
+    options->tensor[index] = path;
+}
+
+static void split_dataset(struct options *options, const char *text)
+{
+    free(options->images);
+    options->images = strdup(text);
+    char *comma = options->images ? strchr(options->images, ',') : NULL;
+    if (!comma || comma == options->images || !comma[1]) {
+        fail_usage("--dataset takes two files, IMAGES,LABELS");
+    }
+    *comma = '\0';
+    options->labels = comma + 1;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    return strlen(text) > strlen(end) && strcmp(text + strlen(text) - strlen(end), end) == 0;
+}
+
+static void check_together(const struct options *options, bool runs_given)
+{
+    int from_stdin = 0;
+    for (int i = 0; options->mode == MODE_TENSOR && i < netc_model.n_input; i++) {
+        if (!options->tensor[i]) {
+            fail_usage("the input '%s' is missing: --tensor=%s:FILE", netc_model.input[i].name,
+                       netc_model.input[i].name);
+        }
+        from_stdin += strcmp(options->tensor[i], "-") == 0;
+    }
+    if (from_stdin > 1) {
+        fail_usage("only one input can come from standard input");
+    }
+    const char *output = options->output;
+    if (output && options->mode != MODE_TENSOR) {
+        fail_usage("--output goes with --tensor");
+    }
+    if (output && strcmp(output, "-") != 0 && !ends_with(output, ".npy") && !ends_with(output, ".safetensors")) {
+        fail_usage("--output=%s: the name must end in .npy or .safetensors", output);
+    }
+    if (output && options->json) {
+        fail_usage("--json prints the answers, --output writes them: give one");
+    }
+    if (options->contact_sheet && options->mode != MODE_DATASET) {
+        fail_usage("--contact-sheet goes with --dataset");
+    }
+    if (runs_given && options->mode != MODE_BENCH) {
+        fail_usage("--runs goes with --bench");
+    }
+}
+
+static void read_option(struct options *options, int option)
+{
+    switch (option) {
+    case OPT_TENSOR:
+        set_mode(options, MODE_TENSOR);
+        add_tensor(options, optarg);
+        break;
+    case OPT_DATASET:
+        set_mode(options, MODE_DATASET);
+        split_dataset(options, optarg);
+        break;
+    case OPT_BENCH: set_mode(options, MODE_BENCH); break;
+    case OPT_INFO: set_mode(options, MODE_INFO); break;
+    case OPT_OUTPUT: options->output = optarg; break;
+    case OPT_SHEET: options->contact_sheet = optarg; break;
+    case OPT_RUNS: options->runs = read_number("runs", optarg, MAX_RUNS); break;
+    case OPT_THREADS: options->threads = read_number("threads", optarg, MAX_THREADS); break;
+    case OPT_TOP: options->top = read_number("top", optarg, MAX_TOP); break;
+    case OPT_JSON: options->json = true; break;
+    case OPT_HELP:
+        printf(help, program_invocation_short_name, netc_model.name, netc_model.version, netc_model.target);
+        finish_stdout();
+        exit(0);
+    case OPT_VERSION:
+        printf("%s, compiled by netc %s for %s\n", netc_model.name, netc_model.version, netc_model.target);
+        finish_stdout();
+        exit(0);
+    }
+}
+
+/* What getopt would print itself, if it could leave out the path of the program. */
+static void refuse_option(int option, const char *word)
+{
+    if (option == ':') {
+        fail_usage("%s needs a value", word);
+    } else if (optopt >= ' ') {
+        fail_usage("there is no option -%c", optopt);
+    }
+    fail_usage(optopt ? "%s: this option takes no value" : "there is no option %s", word);
+}
+
+struct options read_options(int argc, char **argv)
+{
+    struct options options = {.threads = usable_cores(), .top = 5};
+    options.tensor = allocate(netc_model.n_input, sizeof *options.tensor, "options");
+    opterr = 0;
+    for (int option; (option = getopt_long(argc, argv, ":", known, NULL)) != -1;) {
+        if (option == ':' || option == '?') {
+            refuse_option(option, argv[optind - 1]);
+        }
+        read_option(&options, option);
+    }
+    if (optind < argc) {
+        fail_usage("%s: pictures (JPEG, PNG) are not read yet: use --tensor or --dataset", argv[optind]);
+    }
+    check_together(&options, options.runs > 0);
+    return options;
+}
+
+void free_options(struct options *options)
+{
+    free(options->tensor);
+    free(options->images);
+}

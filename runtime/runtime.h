@@ -1,0 +1,116 @@
+/* What the files of the runtime share.
+ *
+ * netc compiles these files together with every network, so they are few and small and know nothing of the network
+ * but the table netc_model. A program does one thing and ends: a fault is one line on stderr and an exit, from
+ * wherever it is found, and fail() removes the output that is only half written. What is compiled here must run on
+ * any processor of the architecture: only netc_model's own functions are built for the target, and none but lacks()
+ * is called before lacks() agreed.
+ */
+#ifndef NETC_RUNTIME_H
+#define NETC_RUNTIME_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "model.h"
+
+#define PRINTF(f, a) __attribute__((format(printf, f, a)))
+
+/* ---- fail.c ---- */
+_Noreturn void fail(const char *format, ...) PRINTF(1, 2);       /* "PROG: error: ...", exit 1 */
+_Noreturn void fail_usage(const char *format, ...) PRINTF(1, 2); /* the same and where help is, exit 2 */
+void *allocate(int64_t count, size_t size, const char *what);    /* zeroed; never NULL; the caller frees */
+void *allocate_aligned(int64_t bytes, const char *what); /* to 64 bytes, or to a huge page where it fills one */
+double now(void); /* seconds */
+
+/* ---- files.c ---- */
+FILE *input_open(const char *path, int64_t *size); /* "-": standard input; *size is -1 where it is no regular file */
+void input_truncated(FILE *, const char *path) __attribute__((noreturn)); /* a read that came short: why */
+/* An output has a temporary name beside its own until it is whole. At most one is open at a time. */
+FILE *output_begin(const char *path); /* "-": standard output */
+void output_end(void);
+void output_abandon(void); /* removes what was begun, if anything was */
+void finish_stdout(void); /* a full disk is an error, not silence */
+
+/* ---- options.c ---- */
+enum { MAX_RUNS = 1000000 };
+enum mode { MODE_NONE, MODE_TENSOR, MODE_DATASET, MODE_BENCH, MODE_INFO };
+struct options {
+    enum mode mode;
+    const char **tensor; /* a path for every input of the network */
+    const char *output; /* NULL: print */
+    char *images; /* one text with labels, cut in two */
+    const char *labels, *contact_sheet;
+    int threads, runs, top; /* runs 0: about two seconds */
+    bool json;
+};
+struct options read_options(int argc, char **argv);
+void free_options(struct options *);
+
+/* ---- network.c ---- */
+struct session { /* what one caller of the network needs: room for one batch */
+    void *workspace;
+    float **input, **output;
+};
+struct session session_open(void);
+void session_close(struct session *);
+void session_run(struct session *, int threads);
+const char *shape_text(int rank, const int64_t *shape); /* "[3,224,224]"; valid until the eighth call after it */
+int64_t tensor_bytes(int64_t count, const struct netc_tensor *); /* of count images; fails on overflow */
+
+/* ---- classes.c ---- */
+/* The greatest logit's number; -1 if any logit is not finite: such an answer is no answer. */
+int best_class(const float *logits, int64_t n);
+const char *class_name(const struct netc_tensor *, int64_t class, char number[24]);
+/* What the network said of one picture: the top classes of vectors, the first values of the rest. */
+void print_answer(const struct netc_tensor *, const float *values, int top);
+struct json_t;
+struct json_t *json_answer(const struct netc_tensor *, const float *values, int top);
+struct json_t *json_double(double); /* numbers that JSON lacks become "nan", "inf", "-inf" */
+void print_json(struct json_t *); /* one line on stdout; takes the object */
+
+/* ---- npy.c, safetensors.c ---- */
+enum { NPY_MAX_RANK = 32 };
+struct npy {
+    FILE *file;
+    const char *path;
+    int rank;
+    int64_t shape[NPY_MAX_RANK];
+};
+void npy_open(struct npy *, const char *path); /* reads and checks the header: float32, little endian, C order */
+void npy_read(struct npy *, float *to, int64_t n);
+void npy_close(struct npy *);
+void npy_write(FILE *, int64_t count, const struct netc_tensor *, const float *values);
+void safetensors_write(FILE *, int64_t count, float *const *values); /* every output of the network, by name */
+
+/* ---- idx.c ---- */
+struct pictures { /* 8 bit, one after the other, rows of pixels of `channels` bytes (1 gray, 3 red green blue) */
+    int64_t count;
+    int rows, columns, channels;
+    uint8_t *pixels;
+};
+struct pictures idx_read_pictures(const char *path);
+uint8_t *idx_read_labels(const char *path, int64_t *count);
+
+/* ---- picture.c ---- */
+struct preparation { /* the way of pictures of one size into an input */
+    int rows, columns, channels, planes;
+    int source[4]; /* which channel of the picture a plane is made of */
+    bool gray;
+    float value[4][256]; /* what a byte of a plane becomes */
+};
+struct preparation prepare_pictures(const struct netc_tensor *, const struct pictures *);
+void picture_to_input(const struct preparation *, const uint8_t *pixels, float *input);
+
+/* ---- the modes ---- */
+void run_tensors(const struct options *);
+void run_dataset(const struct options *);
+void run_bench(const struct options *);
+void print_info(const struct options *);
+
+/* ---- sheet.c, font.c ---- */
+void write_sheet(const char *path, const struct pictures *, const uint8_t *labels, const int *predicted);
+enum { FONT_WIDTH = 5, FONT_HEIGHT = 7, FONT_FIRST = 32, FONT_LAST = 126 };
+extern const uint8_t font_rows[FONT_LAST - FONT_FIRST + 1][FONT_HEIGHT]; /* bit 4 is the left column */
+
+#endif

@@ -1,0 +1,54 @@
+"""The C of a few networks is committed under generated/ and must come out again byte for byte (UPDATE=1 rewrites it).
+
+generated/list has a line for each: FOLDER, then the arguments of `netc build`.
+It compiles without a warning, also for processors that this machine is not.
+"""
+
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from tap import NETC, ROOT, UPDATE, Failure, expect_done, main, netc, run, verdict
+
+GENERATED = ROOT / "generated"
+ROW = r'^TARGET\("([^"]+)",\s*"[^"]*",\s*"[^"]*",[^"]*"([^"]*)"'
+FLAGS = dict(re.findall(ROW, (ROOT / "compiler/targets/targets.def").read_text(), re.M))
+
+
+def check(folder, arguments):
+    with tempfile.TemporaryDirectory(prefix="netc-generated-") as temporary:
+        expect_done(netc("build", *arguments, f"--emit-c={temporary}/c", binary=NETC), "netc build --emit-c")
+        made = {path.name: path for path in sorted(Path(temporary, "c").glob("*.c"))}
+        if not made:
+            raise Failure("no C came out")
+        target = GENERATED / folder
+        if UPDATE:
+            target.mkdir(parents=True, exist_ok=True)
+            for path in set(target.glob("*.c")) - {target / name for name in made}:
+                path.unlink()
+        surplus = sorted(path.name for path in target.glob("*.c") if path.name not in made)
+        if surplus:
+            raise Failure(f"no longer made: {', '.join(surplus)}")
+        for name, path in made.items():
+            verdict(target / name, path.read_text())
+            if str(ROOT) in path.read_text():
+                raise Failure(f"{name} names a folder of this machine")
+            name_of_target = re.search(r"--target=(\S+)", " ".join(arguments)).group(1)
+            got = run(["clang-19", "-std=c17", "-fopenmp", "-Wall", "-Wextra", *FLAGS[name_of_target].split(), f"-I{ROOT}/runtime",
+                       "-fsyntax-only", path])
+            if got.code != 0 or got.err:
+                raise Failure(f"{name} does not compile cleanly\n{got.err[:3000]}")
+
+
+cases = []
+if (GENERATED / "list").exists():
+    for line in (GENERATED / "list").read_text().splitlines():
+        folder, *arguments = line.split("#")[0].split() or [None]
+        if folder:
+            cases.append((f"generated/{folder}", lambda folder=folder, arguments=arguments: check(folder, arguments)))
+if not cases:
+    print("not ok generated - generated/list names no network")
+main(cases)

@@ -1,0 +1,145 @@
+/* A network as netc would write one, by hand and too small to be wrong: what the tests of the runtime link with it.
+ *
+ * 28 x 28 gray pictures, ten classes: logit k is the sum of the pixels i with i % 10 == k, so small integers give
+ * exact answers. Variants: FAKE_BATCH=N, FAKE_TWO (a second input is added to the logits, a second output is [2,2]),
+ * FAKE_LACKS (no processor is good enough), FAKE_NAN (class 3 is NaN where pixel 0 is negative), FAKE_RESIZE
+ * (pictures would have to be resized), FAKE_WEIGHTS (logits are weighted by NAME.weights, ten floats, linked by
+ * .incbin). */
+#include <omp.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "model.h"
+
+#ifndef FAKE_BATCH
+#define FAKE_BATCH 1
+#endif
+
+enum { PIXELS = 28 * 28, CLASSES = 10 };
+
+#ifdef FAKE_WEIGHTS
+__asm__(".section .rodata\n.balign 64\n.globl fake_weights\n.hidden fake_weights\nfake_weights:\n.incbin "
+        "\"fake.weights\"\n.previous\n");
+extern const float fake_weights[CLASSES] __attribute__((visibility("hidden")));
+void fake_scale(float *y);
+#endif
+
+/* Image b, classes first, first + step, ... */
+static void sum_pixels(const float *x, float *y, int first, int step)
+{
+    for (int k = first; k < CLASSES; k += step) {
+        y[k] = 0;
+        for (int i = k; i < PIXELS; i += CLASSES) {
+            y[k] += x[i];
+        }
+    }
+}
+
+static void finish(const float *const *input, float *const *output, int b)
+{
+    float *y = output[0] + b * CLASSES;
+    (void)input;
+#ifdef FAKE_WEIGHTS
+    fake_scale(y);
+#endif
+#ifdef FAKE_NAN
+    y[3] = input[0][b * PIXELS] < 0 ? -__builtin_nanf("") : y[3];
+#endif
+#ifdef FAKE_TWO
+    for (int k = 0; k < CLASSES; k++) {
+        y[k] += input[1][b * CLASSES + k];
+    }
+    for (int k = 0; k < 4; k++) {
+        output[1][b * 4 + k] = y[k] + 1;
+    }
+#endif
+    (void)y;
+}
+
+/* As generated code does: one parallel region, also inside of the runtime's own, and barriers where data crosses
+ * threads. */
+static void run(void *workspace, const float *const *input, float *const *output, int threads)
+{
+    memset(workspace, 255, 64);
+#pragma omp parallel num_threads(threads)
+    {
+        for (int b = 0; b < FAKE_BATCH; b++) {
+            sum_pixels(input[0] + b * PIXELS, output[0] + b * CLASSES, omp_get_thread_num(), omp_get_num_threads());
+        }
+#pragma omp barrier
+        for (int b = omp_get_thread_num(); b < FAKE_BATCH; b += omp_get_num_threads()) {
+            finish(input, output, b);
+        }
+    }
+}
+
+static const char *lacks(void)
+{
+#ifdef FAKE_LACKS
+    return "quantum instructions";
+#else
+    return 0;
+#endif
+}
+
+static double peak_slice(void)
+{
+    float a[8] = {0}, x = 1.0000001f;
+    __asm__ volatile("" : "+x"(x));
+    for (int i = 0; i < 100000; i++) {
+        for (int k = 0; k < 8; k++) {
+            a[k] = a[k] * x + 1e-9f;
+        }
+    }
+    for (int k = 0; k < 8; k++) {
+        __asm__ volatile("" ::"x"(a[k]));
+    }
+    return 2.0 * 8 * 100000;
+}
+
+static const char *const labels[CLASSES] = {"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+                                            "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot"};
+static const struct netc_picture_step step[] = {
+    {.op = NETC_GRAY},
+#ifdef FAKE_RESIZE
+    {.op = NETC_RESIZE, .rows = 32, .columns = 32},
+#else
+    {.op = NETC_RESIZE, .rows = 28, .columns = 28},
+#endif
+    {.op = NETC_NORMALIZE, .mean = {0.5}, .std = {0.25}, .range = 1, .channels = 1},
+};
+static const struct netc_tensor inputs[] = {
+    {.name = "pixels", .rank = 3, .shape = {1, 28, 28}, .elements = PIXELS, .step = step, .n_step = 3},
+#ifdef FAKE_TWO
+    {.name = "bias", .rank = 1, .shape = {CLASSES}, .elements = CLASSES},
+#endif
+};
+static const struct netc_tensor outputs[] = {
+    {.name = "logits", .rank = 1, .shape = {CLASSES}, .elements = CLASSES, .labels = labels, .n_labels = CLASSES},
+#ifdef FAKE_TWO
+    {.name = "square", .rank = 2, .shape = {2, 2}, .elements = 4},
+#endif
+};
+static const struct netc_layer layers[] = {{"sum", "sum_mod10__scalar", PIXELS}};
+
+const struct netc_model netc_model = {
+    .name = "fake",
+    .version = "0.0",
+    .target = "scalar",
+    .options = "--target=scalar",
+    .digest = 0x123456789abcdef0,
+    .params = 0,
+    .macs = PIXELS,
+    .weights_bytes = 0,
+    .workspace_bytes = 64,
+    .batch = FAKE_BATCH,
+    .n_input = sizeof inputs / sizeof *inputs,
+    .n_output = sizeof outputs / sizeof *outputs,
+    .input = inputs,
+    .output = outputs,
+    .layer = layers,
+    .n_layer = 1,
+    .lacks = lacks,
+    .run = run,
+    .peak_slice = peak_slice,
+};

@@ -1,0 +1,185 @@
+#!/usr/bin/python3
+"""Tests of the scripts in this folder, without netc: every operator against plain numpy, the fill, the file format, the verdicts."""
+import os
+import sys
+import tempfile
+
+import numpy as np
+import torch
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import compare
+import net_torch
+import random_nets
+import safetensors_numpy
+import synthetic
+
+
+def graph(nodes, shape, parameters=()):
+    return {"schema": 1, "network": "test", "inputs": [{"name": "x", "shape": shape}], "nodes": nodes,
+            "parameters": [{"name": name, "shape": size} for name, size in parameters],
+            "outputs": [{"name": "y", "value": nodes[-1]["name"], "shape": nodes[-1]["shape"], "labels": None}]}
+
+
+def node(name, op, inputs, shape, attributes=None, parameters=None):
+    return {"name": name, "op": op, "inputs": inputs, "shape": shape, "attributes": attributes or {}, "parameters": parameters or {}}
+
+
+def run(nodes, x, parameters=()):
+    net = net_torch.NetModule(graph(nodes, list(x.shape[1:]), parameters)).load("synthetic").double().eval()
+    with torch.no_grad():
+        return net(torch.from_numpy(x)).numpy()
+
+
+def naive_conv(x, w, b, stride, pad, dilation, groups):
+    n, c, h, width = x.shape
+    out, per, kh, kw = w.shape
+    padded = np.zeros((n, c, h + 2 * pad[0], width + 2 * pad[1]))
+    padded[:, :, pad[0]:pad[0] + h, pad[1]:pad[1] + width] = x
+    oh = (h + 2 * pad[0] - dilation[0] * (kh - 1) - 1) // stride[0] + 1
+    ow = (width + 2 * pad[1] - dilation[1] * (kw - 1) - 1) // stride[1] + 1
+    y = np.zeros((n, out, oh, ow)) + b[None, :, None, None]
+    for o in range(out):
+        first = o // (out // groups) * per
+        for oy in range(oh):
+            for ox in range(ow):
+                cells = padded[:, first:first + per, oy * stride[0]:oy * stride[0] + dilation[0] * (kh - 1) + 1:dilation[0],
+                               ox * stride[1]:ox * stride[1] + dilation[1] * (kw - 1) + 1:dilation[1]]
+                y[:, o, oy, ox] += (cells * w[o]).sum(axis=(1, 2, 3))
+    return y
+
+
+def naive_pool(x, kernel, stride, pad, ceil, mode):
+    """mode: max, counting (padding counts) or inside (only cells of the image count)."""
+    n, c, h, w = x.shape
+    oh, ow = (random_nets.pool_size(size, kernel, stride, pad, ceil) for size in (h, w))
+    y = np.zeros((n, c, oh, ow))
+    for oy in range(oh):
+        for ox in range(ow):
+            y0, x0 = oy * stride - pad, ox * stride - pad
+            y1, x1 = min(y0 + kernel, h + pad), min(x0 + kernel, w + pad)
+            counted = (y1 - y0) * (x1 - x0)
+            cells = x[:, :, max(y0, 0):min(y1, h), max(x0, 0):min(x1, w)]
+            if mode == "max":
+                y[:, :, oy, ox] = cells.max(axis=(2, 3))
+            else:
+                y[:, :, oy, ox] = cells.sum(axis=(2, 3)) / (counted if mode == "counting" else cells.shape[2] * cells.shape[3])
+    return y
+
+
+def same(a, b, what):
+    assert a.shape == b.shape, "%s: %s against %s" % (what, a.shape, b.shape)
+    assert np.allclose(a, b, rtol=1e-12, atol=1e-12), what
+
+
+def test_fill():
+    assert synthetic.name_hash("input") == 4191711099
+    assert synthetic.uniform("input", 3).tolist() == [0.7990331053733826, 0.11162024736404419, 0.06251806020736694]
+    assert synthetic.name_hash("conv1.weight") == 3184444564
+    assert synthetic.uniform("conv1.weight", 1)[0] == 0.9544188380241394
+
+
+def test_conv(x):
+    for kernel, stride, pad, dilation, groups, out in (([3, 3], [1, 1], [1, 1], [1, 1], 1, 5), ([2, 3], [2, 1], [0, 2], [1, 2], 2, 4),
+                                                       ([1, 1], [3, 2], [0, 0], [1, 1], 4, 8)):
+        shape = [out, x.shape[1] // groups] + kernel
+        w, b = synthetic.parameter("c.weight", shape), synthetic.parameter("c.bias", [out])
+        want = naive_conv(x, w.astype(float), b.astype(float), stride, pad, dilation, groups)
+        attributes = {"kernel": kernel, "stride": stride, "pad": pad, "dilation": dilation, "groups": groups}
+        nodes = [node("c", "conv", ["x"], list(want.shape[1:]), attributes, {"weight": "c.weight", "bias": "c.bias"})]
+        same(run(nodes, x, [("c.weight", shape), ("c.bias", [out])]), want, "conv %s" % attributes)
+
+
+def test_pools(x):
+    for kernel, stride, pad, ceil in ((2, 2, 0, False), (3, 2, 1, True), (3, 3, 1, True), (4, 1, 2, False), (2, 3, 1, True), (1, 2, 0, False)):
+        for mode in ("max", "counting", "inside"):
+            want = naive_pool(x, kernel, stride, pad, ceil, mode)
+            attributes = {"kernel": [kernel] * 2, "stride": [stride] * 2, "pad": [pad] * 2, "ceil": ceil, "count_pad": mode == "counting"}
+            nodes = [node("p", "max_pool" if mode == "max" else "avg_pool", ["x"], list(want.shape[1:]), attributes)]
+            same(run(nodes, x), want, "%s pool %s" % (mode, attributes))
+
+
+def test_elementwise(x):
+    c, h, w = x.shape[1:]
+    sigmoid = 1 / (1 + np.exp(-x))
+    for op, want in (("relu", np.maximum(x, 0)), ("sigmoid", sigmoid), ("silu", x * sigmoid)):
+        same(run([node("e", op, ["x"], [c, h, w])], x), want, op)
+    for shape in ([c, h, w], [c, 1, 1], [w], [1], []):
+        numbers = np.arange(1, 1 + int(np.prod(shape, dtype=int))) / 7.0
+        k = node("k", "constant", [], shape, {"value": numbers.tolist()})
+        for op, function in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply), ("div", np.divide)):
+            same(run([k, node("e", op, ["x", "k"], [c, h, w])], x), function(x, numbers.reshape(shape)), "%s %s" % (op, shape))
+    p = synthetic.parameter("p", [w])
+    nodes = [node("p", "parameter", [], [w], parameters={"value": "p"}), node("e", "sub", ["p", "x"], [c, h, w])]
+    same(run(nodes, x, [("p", [w])]), p.astype(float) - x, "parameter")
+
+
+def test_shapes(x):
+    n, c, h, w = x.shape
+    same(run([node("r", "reshape", ["x"], [c * h, w])], x), x.reshape(n, c * h, w), "reshape")
+    same(run([node("r", "permute", ["x"], [w, c, h], {"axes": [2, 0, 1]})], x), x.transpose(0, 3, 1, 2), "permute")
+    same(run([node("r", "slice", ["x"], [c, 2, w], {"axis": 1, "start": 1, "size": 2})], x), x[:, :, 1:3], "slice")
+    same(run([node("r", "concat", ["x", "x"], [c, h, 2 * w], {"axis": 2})], x), np.concatenate([x, x], 3), "concat")
+    same(run([node("r", "global_avg_pool", ["x"], [c, 1, 1])], x), x.mean((2, 3), keepdims=True), "global_avg_pool")
+    same(run([node("r", "sum", ["x"], [c, w], {"axis": 1})], x), x.sum(2), "sum")
+    same(run([node("r", "mean", ["x"], [h, w], {"axis": 0})], x), x.mean(1), "mean")
+    e = np.exp(x)
+    same(run([node("r", "softmax", ["x"], [c, h, w], {"axis": 0})], x), e / e.sum(1, keepdims=True), "softmax")
+    names = {"weight": "f.weight", "bias": "f.bias"}
+    weight, bias = synthetic.parameter("f.weight", [3, w]), synthetic.parameter("f.bias", [3])
+    same(run([node("r", "linear", ["x"], [c, h, 3], None, names)], x, [("f.weight", [3, w]), ("f.bias", [3])]),
+         x @ weight.astype(float).T + bias, "linear")
+
+
+def test_batch_norm(x):
+    c = x.shape[1]
+    names = {role: "layer.0.bn." + role for role in ("weight", "bias", "running_mean", "running_var")}
+    nodes = [node("b", "batch_norm", ["x"], list(x.shape[1:]), {"eps": 1e-3}, names)]
+    v = {role: synthetic.parameter(name, [c]).astype(float).reshape(1, c, 1, 1) for role, name in names.items()}
+    want = (x - v["running_mean"]) / np.sqrt(v["running_var"] + 1e-3) * v["weight"] + v["bias"]
+    same(run(nodes, x, [(name, [c]) for name in names.values()]), want, "batch_norm")
+
+    net = net_torch.NetModule(graph(nodes, list(x.shape[1:]), [(name, [c]) for name in names.values()]))
+    assert sorted(net.state_dict()) == sorted(names.values()), "state_dict"
+    assert sorted(name for name, _ in net.named_parameters()) == [names["bias"], names["weight"]], "parameters"
+    net.double().train()(torch.from_numpy(x))
+    same(net.state_dict()[names["running_mean"]].numpy(), 0.1 * x.mean((0, 2, 3)), "running mean after a step")
+
+
+def test_files():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "a.safetensors")
+        tensors = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.arange(3, dtype=np.int64), "t": np.ones((2, 3), np.float32).T}
+        safetensors_numpy.save(path, tensors, {"who": "test"})
+        read, metadata = safetensors_numpy.load(path)
+        assert list(read) == list(tensors) and metadata == {"who": "test"}
+        for name in tensors:
+            assert read[name].dtype == tensors[name].dtype and (read[name] == tensors[name]).all(), name
+
+
+def test_verdicts():
+    a = np.array([[0.0, 10.0, 3.0, 4.0, 5.0, 6.0]])
+    assert compare.judge(a, a, 0, True)[0]
+    assert compare.judge(a[0], a, 0, True)[0]
+    assert compare.judge(a + 9e-4, a, 1e-4, True)[0]
+    assert not compare.judge(a + 1.1e-3, a, 1e-4, False)[0]
+    assert not compare.judge(a[:, :5], a, 1, False)[0]
+    assert not compare.judge(a * np.nan, a, 1, False)[0]
+    swapped = a[:, [0, 1, 3, 2, 4, 5]]
+    assert compare.judge(swapped, a, 1, False)[0] and not compare.judge(swapped, a, 1, True)[0]
+
+
+def main():
+    x = synthetic.network_input([4, 5, 7], batch=2)
+    test_fill()
+    for test in (test_conv, test_pools, test_elementwise, test_shapes, test_batch_norm):
+        test(x)
+    test_files()
+    test_verdicts()
+    texts = [random_nets.Writer(number, number % 2 == 1).net() for number in range(200)]
+    assert texts == [random_nets.Writer(number, number % 2 == 1).net() for number in range(200)], "random nets are not repeatable"
+    print("ok")
+
+
+if __name__ == "__main__":
+    main()
