@@ -13,7 +13,7 @@ FUZZ_SECONDS = 20
 PYTHON  = /usr/bin/python3
 export PYTHON FUZZ_SECONDS
 
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 MAKEFLAGS += --no-print-directory

@@ -204,6 +204,15 @@ static void read_arguments(struct options *o, char **argv, int n)
     if (o->command == COMMAND_RUN && (!o->weights || !o->input || !o->output)) usage(o->command, "--weights, --input and --output are needed");
 }
 
+static _Noreturn void unknown_option(struct arena *a, enum command c, const struct option *longs, const char *word)
+{
+    const char *known[LENGTH(option_info) + 1], *near = NULL;
+    size_t n = 0;
+    for (; longs[n].name; n++) known[n] = longs[n].name;
+    if (strncmp(word, "--", 2) == 0) near = nearest_name(arena_copy(a, word + 2, strcspn(word + 2, "=")), known, n);
+    usage(c, "unknown option '%s'%s%s%s", word, near ? ", did you mean '--" : "", near ? near : "", near ? "'?" : "");
+}
+
 struct options read_options(struct arena *a, int argc, char **argv)
 {
     if (argc < 2) usage(COMMAND_COUNT, "a command is missing: build, check, show or run");
@@ -227,7 +236,7 @@ struct options read_options(struct arena *a, int argc, char **argv)
             exit(EXIT_DONE);
         }
         if (value == ':') usage(o.command, "%s needs a value", argv[optind]);
-        if (value == '?') usage(o.command, "unknown option '%s'", argv[optind]);
+        if (value == '?') unknown_option(a, o.command, longs, argv[optind]);
         apply(&o, &l, value, optarg);
     }
     read_arguments(&o, argv + 1 + optind, argc - 1 - optind);

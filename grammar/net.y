@@ -65,7 +65,7 @@ item: IMPORT STRING                         { $$ = with(parser, NAMED(import, @$
 inputs: NAME                                { $$ = grow(parser, FRESH(inputs, @$), NAMED(name, @1, $1, @1), @$); }
     | '(' name_list comma ')'               { $$ = $2; $$->kind = SYNTAX_inputs; } ;
 params: '(' ')'                             { $$ = FRESH(params, @$); }
-    | '(' param_list comma ')'              { $$ = $2; } ;
+    | '(' param_list comma ')'              { $$ = $2; $$->span = @$; } ;
 param_list: param                           { $$ = grow(parser, FRESH(params, @$), $1, @$); }
     | param_list ',' param                  { $$ = grow(parser, $1, $3, @$); } ;
 param: NAME                                 { $$ = with(parser, NAMED(param, @$, $1, @1), NULL, NULL, NULL); }

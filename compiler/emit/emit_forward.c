@@ -41,11 +41,11 @@ static void put_call(struct text *t, const struct program *p, const struct progr
         }
         bool last = i + 1 == c->kernel->n_buffer + s->n_task;
         if (line.length + arg.length + 2 > WIDTH) {
-            text_add(t, "%s\n", text_string(&line));
+            text_add(t, "%.*s\n", (int)line.length - 1, text_string(&line)); /* without the blank behind the comma */
             line = (struct text){.arena = t->arena};
             text_add(&line, "%*s", INDENT + 4, "");
         }
-        text_add(&line, "%s%s", text_string(&arg), last ? "" : i + 1 < c->kernel->n_buffer + s->n_task ? ", " : "");
+        text_add(&line, "%s%s", text_string(&arg), last ? "" : ", ");
     }
     text_add(t, "%s);\n", text_string(&line));
 }

@@ -140,8 +140,13 @@ static bool check_missing(struct elaborator *e, struct frame *frame, const struc
     for (int i = 0; i < item->n_param && !item->variadic; i++) {
         const struct syntax *param = item->params->child[i];
         if (!bound->argument[i].given && !param->child[0]) {
-            fail(e, frame, at, CHECK_argument_missing, "%s needs `%s`", item->name, param->text);
-            note_signature(e, item);
+            bool outermost = at == item->syntax;
+            fail_span(e, frame, at, outermost ? item->mark : at->span, CHECK_argument_missing, "%s needs `%s`", item->name, param->text);
+            if (outermost) {
+                note(e, NO_SPAN, "a value is given with -D %s=VALUE", param->text);
+            } else {
+                note_signature(e, item);
+            }
             return false;
         }
     }
@@ -259,7 +264,6 @@ struct value run_net(struct elaborator *e, struct item *net, struct argument *ar
     struct record *record = NEW(e->module, struct record);
     struct net_run run = {.outermost = true, .record = record};
     if (!check_missing(e, &frame, &bound, net->syntax)) {
-        note(e, NO_SPAN, "a value can be given with -D NAME=VALUE");
         return ERROR_VALUE;
     }
     struct value result = run_definition(e, &frame, &bound, NULL, net->syntax, "", &run);

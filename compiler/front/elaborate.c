@@ -13,13 +13,16 @@
 static struct value fail_v(struct elaborator *e, const struct frame *frame, struct syntax *at, struct span span, enum check check,
                            const char *format, va_list args)
 {
+    enum { MOST_ERRORS = 100, COST = 20 };
     e->silent = at->failed || e->stopped;
+    e->steps += COST; /* a loop over a fault ends sooner */
     if (!e->silent) {
         struct text text = {.arena = e->module};
         text_add_v(&text, format, args);
         struct origin origin = {span, frame ? frame->site : NULL};
         diag_error(e->diags, check, origin, "%s", text_string(&text));
         at->failed = true;
+        e->stopped |= diag_errors(e->diags) >= MOST_ERRORS;
     }
     return ERROR_VALUE;
 }
@@ -195,11 +198,11 @@ static struct graph *elaborate(struct elaborator *e, struct module *module, cons
     }
     e->graph = graph_new(e->module, net->name, module->shown);
     e->graph->batch = e->options->batch > 0 ? e->options->batch : 1;
-    run_lets(e, module);
     struct argument *arguments = defined_arguments(e, net);
     if (diag_errors(e->diags) != errors) {
         return NULL;
     }
+    run_lets(e, module);
     run_net(e, net, arguments);
     if (diag_errors(e->diags) == errors) {
         check_outputs(e, net);

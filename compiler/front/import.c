@@ -118,6 +118,10 @@ static void define_let(struct elaborator *e, struct module *module, struct synta
 
 static void check_params(struct elaborator *e, const struct syntax *list, const struct syntax *inputs)
 {
+    if (list->count > MOST_PARAMS_DECLARED) {
+        diag_error_at(e->diags, CHECK_list_limit, list->span, "there are at most %d parameters", MOST_PARAMS_DECLARED);
+        return;
+    }
     for (size_t i = 0; i < list->count; i++) {
         const struct syntax *name = list->child[i];
         const struct syntax *other = NULL;

@@ -17,6 +17,8 @@ enum {
     MOST_NODES = 200000,
     MOST_LIST = 1000000,
     MOST_LIST_DEPTH = 100,
+    MOST_PARAMS_DECLARED = 1000,
+    NAMES_A_STEP = 8,        /* what looking through names costs */
 };
 
 /* ---- ast.c: the syntax tree ---- */
@@ -234,7 +236,8 @@ struct elaborator {
     struct name_map made_by; /* node to the cause of its channels */
     int64_t steps;
     int eval_depth, call_depth;
-    int searches; /* for files that define an unknown name */
+    struct name_map nearby; /* names that files define which nobody imported, to the file; filled when a name is unknown */
+    bool looked_nearby;
     bool stopped; /* a limit was met: everything returns */
     bool silent;  /* the last error was a repetition: neither it nor its notes are told */
 };
@@ -275,7 +278,7 @@ struct frame {
 struct scope *scope_open(struct elaborator *, struct frame *);
 void scope_close(struct frame *);
 bool declare(struct elaborator *, struct frame *, const char *name, struct value, struct syntax *at, struct span, bool variable);
-struct binding *find_local(const struct frame *, const char *name);
+struct binding *find_local(struct elaborator *, const struct frame *, const char *name);
 struct value lookup(struct elaborator *, struct frame *, struct syntax *name);
 struct value item_value(struct elaborator *, struct item *);
 struct value unknown_member(struct elaborator *, struct frame *, struct syntax *at, const struct module *);

@@ -6,6 +6,7 @@
 #include "front/internal.h"
 
 #include <dirent.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct scope *scope_open(struct elaborator *e, struct frame *frame)
@@ -21,22 +22,23 @@ void scope_close(struct frame *frame)
     frame->scope = frame->scope->parent;
 }
 
-struct binding *find_local(const struct frame *frame, const char *name)
+struct binding *find_local(struct elaborator *e, const struct frame *frame, const char *name)
 {
-    for (const struct scope *scope = frame->scope; scope; scope = scope->parent) {
-        for (struct binding *binding = scope->first; binding; binding = binding->next) {
-            if (binding->name == name) {
-                return binding;
-            }
+    struct binding *binding = NULL;
+    int64_t seen = 0;
+    for (const struct scope *scope = frame->scope; scope && !binding; scope = scope->parent) {
+        for (binding = scope->first; binding && binding->name != name; binding = binding->next) {
+            seen++;
         }
     }
-    return NULL;
+    e->steps += seen / NAMES_A_STEP;
+    return binding;
 }
 
 bool declare(struct elaborator *e, struct frame *frame, const char *name, struct value value, struct syntax *at, struct span span,
              bool variable)
 {
-    struct binding *other = find_local(frame, name);
+    struct binding *other = find_local(e, frame, name);
     if (other) {
         fail_span(e, frame, at, span, CHECK_local_twice, "`%s` is a local already", name);
         note(e, other->span, "the first `%s` is here", name);
@@ -104,7 +106,7 @@ static struct value unknown_name(struct elaborator *, struct frame *, struct syn
 
 struct value lookup(struct elaborator *e, struct frame *frame, struct syntax *at)
 {
-    struct binding *local = find_local(frame, at->text);
+    struct binding *local = find_local(e, frame, at->text);
     if (local) {
         return local->value;
     }
@@ -155,67 +157,86 @@ static const char *defining_file(const struct elaborator *e, const char *name)
     return NULL;
 }
 
-static bool defines(const struct syntax *root, const char *name)
+static void note_definition(struct elaborator *e, const char *name, const char *file)
 {
-    for (size_t i = 0; root && i < root->count; i++) {
-        const struct syntax *item = root->child[i];
-        bool let = item->kind == SYNTAX_let && item->child[0]->kind == SYNTAX_name && item->child[0]->text == name;
-        if (let || (item->kind != SYNTAX_import && item->text == name)) {
-            return true;
-        }
+    if (!name_map_get(&e->nearby, name)) {
+        name_map_put(e->module, &e->nearby, name, (void *)file);
     }
-    return false;
 }
 
-/* The same among the files of a folder, read for this purpose alone. */
-static const char *defining_file_in(struct elaborator *e, const char *folder, const char *shown, const char *name)
+/* What a file that was not imported would define; it is read for this purpose alone, and its faults are nobody's. */
+static void note_definitions(struct elaborator *e, const char *path, const char *shown)
 {
-    enum { MOST_FILES = 100 };
-    const char *best = NULL;
+    enum { MOST_BYTES = 1 << 16 };
+    size_t length;
+    const char *why, *bytes = file_read(e->module, path, MOST_BYTES, &length, &why);
+    struct diags *quiet = diags_new(e->module);
+    int file = bytes ? source_add(path, shown, bytes, length) : -1;
+    struct syntax *root = bytes && check_encoding(quiet, file) ? parse_source(e->module, e->module, quiet, file, false) : NULL;
+    for (size_t i = 0; root && i < root->count; i++) {
+        const struct syntax *item = root->child[i];
+        if (item->kind != SYNTAX_import && item->kind != SYNTAX_let) {
+            note_definition(e, item->text, shown);
+        } else if (item->kind == SYNTAX_let && item->child[0]->kind == SYNTAX_name) {
+            note_definition(e, item->child[0]->text, shown);
+        }
+    }
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void note_folder(struct elaborator *e, const char *folder, const char *shown)
+{
+    enum { MOST_NAMES = 10000, MOST_FILES = 200 };
+    struct names files = {.arena = e->module};
     DIR *directory = opendir(folder);
     struct dirent *entry;
-    for (int i = 0; directory && i < MOST_FILES && (entry = readdir(directory));) {
+    while (directory && files.count < MOST_NAMES && (entry = readdir(directory))) {
         size_t n = strlen(entry->d_name);
-        if (n < 5 || strcmp(entry->d_name + n - 4, ".net")) {
-            continue;
+        if (n > 4 && !strcmp(entry->d_name + n - 4, ".net")) {
+            PUSH(e->module, files.name, files.count, files.capacity, arena_copy(e->module, entry->d_name, n));
         }
-        struct diags *quiet = diags_new(e->module);
-        int file = read_source(e->module, quiet, arena_printf(e->module, "%s/%s", folder, entry->d_name), entry->d_name);
-        const char *path = arena_printf(e->module, "%s%s", shown, entry->d_name);
-        bool better = file >= 0 && (!best || strcmp(path, best) < 0); /* the order of a folder is no order */
-        if (better && defines(parse_source(e->module, e->module, quiet, file, false), name)) {
-            best = path;
-        }
-        i++;
     }
     if (directory) {
         closedir(directory);
     }
-    return best;
+    if (files.count) {
+        qsort(files.name, files.count, sizeof *files.name, compare_names);
+    }
+    for (size_t i = 0; i < files.count && i < MOST_FILES; i++) {
+        note_definitions(e, arena_printf(e->module, "%s/%s", folder, files.name[i]), arena_printf(e->module, "%s%s", shown, files.name[i]));
+    }
 }
 
+/* The same among the files beside this one and in the folder of blocks. */
 static const char *defining_file_nearby(struct elaborator *e, const struct frame *frame, const char *name)
 {
-    static const char *const folders[] = {"", "blocks/"};
-    for (size_t i = 0; i < LENGTH(folders); i++) {
-        const char *shown, *folder = find_file(e, frame->module, folders[i][0] ? folders[i] : "./", &shown);
-        const char *found = folder ? defining_file_in(e, folder, folders[i], name) : NULL;
-        if (found) {
-            return found;
+    if (!e->looked_nearby) {
+        const char *shown, *beside = find_file(e, frame->module, "./", &shown);
+        if (beside) {
+            note_folder(e, beside, "");
         }
+        const char *blocks = find_file(e, frame->module, "blocks/", &shown);
+        if (blocks) {
+            note_folder(e, blocks, "blocks/");
+        }
+        e->looked_nearby = true;
     }
-    return NULL;
+    void **found = name_map_get(&e->nearby, name);
+    return found ? *found : NULL;
 }
 
 static struct value unknown_name(struct elaborator *e, struct frame *frame, struct syntax *at)
 {
-    enum { MOST_SEARCHES = 8 };
     fail(e, frame, at, CHECK_name_unknown, "`%s` is not known here", at->text);
     if (e->silent) {
         return ERROR_VALUE;
     }
     const char *file = defining_file(e, at->text);
-    file = file || e->searches++ > MOST_SEARCHES ? file : defining_file_nearby(e, frame, at->text);
+    file = file ? file : defining_file_nearby(e, frame, at->text);
     if (file) {
         note(e, NO_SPAN, "%s defines `%s`: a file sees only what it imports itself", file, at->text);
         return ERROR_VALUE;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 enum flow { FLOW_ON, FLOW_RETURN };
+enum { MOST_NAMED = 4 }; /* values whose origin an assertion tells */
 
 static enum flow run_statements(struct elaborator *, struct frame *, const struct syntax *, struct value *result);
 
@@ -50,7 +51,7 @@ static enum flow run_set(struct elaborator *e, struct frame *frame, struct synta
 {
     (void)result;
     struct value value = eval(e, frame, at->child[0]);
-    struct binding *binding = find_local(frame, at->text);
+    struct binding *binding = find_local(e, frame, at->text);
     if (!binding) {
         fail_span(e, frame, at, at->mark, CHECK_set_variable, "there is no local `%s` to set; `let` makes one", at->text);
     } else if (!binding->variable) {
@@ -118,8 +119,9 @@ static enum flow run_for(struct elaborator *e, struct frame *frame, struct synta
     return flow;
 }
 
-/* A message with the values of {name} put in. */
-static const char *filled(struct elaborator *e, struct frame *frame, const struct syntax *at, const char *message)
+/* A message with the values of {name} put in; the values also go to `named`, which has room for them. */
+static const char *filled(struct elaborator *e, struct frame *frame, const struct syntax *at, const char *message, struct value *named,
+                          int *count)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
     struct text text = {.arena = e->module};
@@ -127,13 +129,27 @@ static const char *filled(struct elaborator *e, struct frame *frame, const struc
         size_t n = *p == '{' ? strspn(p + 1, letters) : 0;
         if (n && p[1 + n] == '}') {
             struct syntax name = {.kind = SYNTAX_name, .span = at->span, .mark = at->span, .text = intern_n(p + 1, n)};
-            value_print(&text, lookup(e, frame, &name));
+            struct value value = lookup(e, frame, &name);
+            value_print(&text, value);
+            *count += *count < MOST_NAMED;
+            named[*count - 1] = value;
             p += n + 2;
         } else {
             text_put(&text, p++, 1);
         }
     }
     return text_string(&text);
+}
+
+static void fail_assertion(struct elaborator *e, struct frame *frame, struct syntax *at, const char *message)
+{
+    struct value named[MOST_NAMED];
+    int count = 0;
+    const char *text = filled(e, frame, at->child[1], message, named, &count);
+    fail_span(e, frame, at, at->child[0]->span, CHECK_assertion, "%s", text);
+    for (int i = 0; i < count; i++) {
+        explain(e, named[i]);
+    }
 }
 
 static enum flow run_assert(struct elaborator *e, struct frame *frame, struct syntax *at, struct value *result)
@@ -148,7 +164,7 @@ static enum flow run_assert(struct elaborator *e, struct frame *frame, struct sy
     }
     struct value message = eval(e, frame, at->child[1]);
     if (message.kind == VALUE_STRING) {
-        fail_span(e, frame, at, at->child[0]->span, CHECK_assertion, "%s", filled(e, frame, at->child[1], message.string));
+        fail_assertion(e, frame, at, message.string);
     } else if (message.kind != VALUE_ERROR) {
         fail(e, frame, at->child[1], CHECK_assertion, "the message of an assertion is a string, this is %s", value_shown(e->module, message));
     }
@@ -328,6 +344,7 @@ static enum flow run_output(struct elaborator *e, struct frame *frame, struct sy
     if (at->child[0]) {
         declare(e, frame, at->text, value, at, at->mark, false);
     }
+    e->steps += (int64_t)frame->net->record->count / NAMES_A_STEP;
     for (size_t i = 0; i < frame->net->record->count; i++) {
         if (frame->net->record->name[i] == at->text) {
             fail_span(e, frame, at, at->mark, CHECK_output_twice, "there is an output `%s` already", at->text);

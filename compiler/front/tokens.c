@@ -317,7 +317,11 @@ static const char *guess(const struct parser *parser, bool operator_possible, bo
     if (last.kind == IF && before.kind == ':') {
         return "a label stands before a call: put the `if` into a `let` above, or into brackets";
     }
-    if (is_keyword(last.kind) && before.kind != STRING && !operator_possible) {
+    bool joins = last.kind == IF || last.kind == THEN || last.kind == ELSE || last.kind == AND || last.kind == OR || last.kind == NOT;
+    if (last.kind == SHARED) {
+        return "`shared` is reserved: weights cannot be shared yet";
+    }
+    if (is_keyword(last.kind) && !joins && !operator_possible && !statement_possible) {
         return intern_printf("`%s` is a word of the language and cannot be a name", word);
     }
     if (last.kind == NAME && operator_possible && after_name && third.kind == PIPE) {

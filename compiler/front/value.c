@@ -56,7 +56,7 @@ struct value list_close(struct value value)
 
 struct value value_named(struct arena *arena, struct value value, const char *name, struct span span)
 {
-    if (value.kind != VALUE_ERROR && value.kind < VALUE_TENSOR) {
+    if (value.kind != VALUE_ERROR && value.kind != VALUE_TENSOR && value.kind <= VALUE_FUNCTION) {
         struct cause *cause = NEW(arena, struct cause);
         *cause = (struct cause){name, value, span};
         value.cause = cause;

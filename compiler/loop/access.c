@@ -1,14 +1,15 @@
-/* Every load and store of a kernel with the loops and guards around it, and the sets of elements that they meet. The verifier and the
- * footprints stand on this file.
+/* Every load and store of a kernel with the loops and guards around it, and the sets of elements that they meet. The
+ * verifier and the footprints stand on this file.
  *
- * A guard `if e in lo..hi` is used three ways: it narrows the range of each of its variables (r in 13..14 leaves r one value);
- * it bounds any form that differs from e by something whose range is known; and around a store or a load whose subscript is e
- * plus a constant it cuts the box (the ragged last band of rows: `if 4r + q in 0..55`).
+ * A guard `if e in lo..hi` is used three ways: it narrows the range of each of its variables (r in 13..14 leaves r
+ * one value); it bounds any form that differs from e by something whose range is known; and around a store or a load
+ * whose subscript is e plus a constant it cuts the box (the ragged last band of rows: `if 4r + q in 0..55`).
  *
- * A box is read off mixed-radix digits: in each dimension the coefficients, in ascending order, are each equal to the span of
- * the digits before (4r + q with q 0..4: q spans 4, so r steps by 4), starting with the width of the access in the last
- * dimension. Then the subscript meets every value of its interval exactly once. Coefficients larger than the span leave gaps:
- * 7r + q with q 0..4 is half of a band of 7 rows that is cut into 4 and 3. Such boxes carry a map of what is met. */
+ * A box is read off mixed-radix digits: in each dimension the coefficients, in ascending order, are each equal to
+ * the span of the digits before (4r + q with q 0..4: q spans 4, so r steps by 4), starting with the width of the
+ * access in the last dimension. Then the subscript meets every value of its interval exactly once. Coefficients
+ * larger than the span leave gaps: 7r + q with q 0..4 is half of a band of 7 rows that is cut into 4 and 3. Such
+ * boxes carry a map of what is met. */
 #include "loop/loop.h"
 
 #include <string.h>

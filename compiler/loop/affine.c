@@ -1,6 +1,6 @@
-/* Affine forms c + sum of k_i * var_i: subscripts, guards, indices of lanes. They are values, copied freely: eight terms are
- * more than any nest needs. Terms stand in ascending order of the variables' ids and have no zero coefficients, so equal forms
- * are equal term by term. Variables of one kernel only may meet in a form. */
+/* Affine forms c + sum of k_i * var_i: subscripts, guards, indices of lanes. They are values, copied freely: eight
+ * terms are more than any nest needs. Terms stand in ascending order of the variables' ids and have no zero
+ * coefficients, so equal forms are equal term by term. Variables of one kernel only may meet in a form. */
 #include <assert.h>
 
 #include "loop/loop.h"

@@ -1,10 +1,11 @@
 /* What one task reads and writes of a buffer, and from that, whether two calls may stand in one epoch.
  *
- * A footprint is an interval a dimension that moves with the task. Where accesses move differently (the main part of a map with
- * 4r + q, its upper border with row 0 for task 0 alone) one step is chosen and the interval widened until it holds them all. For
- * writes a second box is kept, inside: what the task surely writes. Since each element is written by one task of a kernel
- * (rule 4 of the verifier), what lies in the sure box of task r is written by no other task: that is how a consumer of rows
- * [4r, 4r + 4) needs no barrier behind a producer that also writes borders. */
+ * A footprint is an interval a dimension that moves with the task. Where accesses move differently (the main part of
+ * a map with 4r + q, its upper border with row 0 for task 0 alone) one step is chosen and the interval widened until
+ * it holds them all. For writes a second box is kept, inside: what the task surely writes. Since each element is
+ * written by one task of a kernel (rule 4 of the verifier), what lies in the sure box of task r is written by no
+ * other task: that is how a consumer of rows [4r, 4r + 4) needs no barrier behind a producer that also writes
+ * borders. */
 #include "loop/loop.h"
 
 #include <string.h>
@@ -234,7 +235,8 @@ static int64_t buffer_bytes(const struct buffer *buffer)
     return bytes;
 }
 
-/* Two views of one memory have common coordinates where they differ in the first dimension alone, by whole steps of it. */
+/* Two views of one memory have common coordinates where they differ in the first dimension alone, by whole steps of
+ * it. */
 static bool shift_between(const struct buffer *a, int64_t lead_a, const struct buffer *b, int64_t lead_b,
                           int64_t *shift)
 {
@@ -273,7 +275,8 @@ static bool never_meet(const struct footprint *a, const struct footprint *b, int
     return false;
 }
 
-/* Different tasks never meet: for each index of the task there is a dimension that it alone moves, by more than both are wide. */
+/* Different tasks never meet: for each index of the task there is a dimension that it alone moves, by more than both
+ * are wide. */
 static bool tasks_apart(const struct footprint *a, const struct footprint *b, int rank, const struct stage *stage)
 {
     for (int t = 0; t < stage->n_task; t++) {

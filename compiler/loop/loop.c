@@ -1,6 +1,7 @@
-/* Building kernels: the lowering calls these in the order in which the text of the kernel reads. Each statement goes to the end of
- * the innermost open block. Whether a load or a store is aligned is worked out here, so that no lowering has to think of it.
- * Names are not made unique here: the caller chooses readable ones and the verifier refuses a name declared twice in a scope. */
+/* Building kernels: the lowering calls these in the order in which the text of the kernel reads. Each statement goes
+ * to the end of the innermost open block. Whether a load or a store is aligned is worked out here, so that no
+ * lowering has to think of it. Names are not made unique here: the caller chooses readable ones and the verifier
+ * refuses a name declared twice in a scope. */
 #include <assert.h>
 
 #include "loop/loop.h"
@@ -160,8 +161,8 @@ struct reg_ref reg_at(struct reg *reg, ...)
     return ref;
 }
 
-/* The offset in elements is affine too: its constant and every coefficient must be multiples of the lanes. A variable of one value
- * counts as a constant. */
+/* The offset in elements is affine too: its constant and every coefficient must be multiples of the lanes. A
+ * variable of one value counts as a constant. */
 bool ref_is_aligned(const struct element_ref *ref, int lanes)
 {
     if (lanes < 1 || CACHE_LINE_ELEMENTS % lanes != 0)

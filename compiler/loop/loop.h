@@ -238,6 +238,8 @@ struct expr *expr_op(struct builder *, enum vop, struct expr *a, struct expr *b,
 
 /* ---- loop_text.c ---- */
 void kernel_print(struct text *, const struct kernel *);
+const char *element_ref_text(struct arena *, const struct element_ref *); /* "x[ib, 4r + q, 0]" */
+const char *reg_ref_text(struct arena *, const struct reg_ref *);
 void program_print(struct text *, const struct program *); /* kernels, memory, weights, forward */
 /* The text of a kernel with its name left out, buffers and variables renamed by order: equal text is one function. */
 const char *kernel_canonical(struct arena *, const struct kernel *);
@@ -292,6 +294,7 @@ bool access_covered(const struct accesses *, const struct access *inner, const s
 
 /* ---- loop_verify.c: the rules are listed at its top ---- */
 bool kernel_verify(struct diags *, const struct kernel *);
+void registers_verify(struct diags *, const struct kernel *); /* its rule 3; names and sizes were verified */
 bool program_verify(struct diags *, const struct program *); /* program_verify.c: calls, memory, epochs, data races between tasks */
 
 /* ---- footprint.c ---- */

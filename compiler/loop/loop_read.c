@@ -1,8 +1,9 @@
-/* Reading kernels back as loop_text.c prints them (grammar/LOOP_IR.md), by recursive descent. The first fault ends the reading with one diagnostic; whether what was read makes sense
- * is the verifier's question, but no bytes may crash the reader: every limit of the structures is asked before it is met.
+/* Reading kernels back as loop_text.c prints them (grammar/LOOP_IR.md), by recursive descent. The first fault ends
+ * the reading with one diagnostic; whether what was read makes sense is the verifier's question, but no bytes may
+ * crash the reader: every limit of the structures is asked before it is met.
  *
- * What would surprise: lanes are not written in expressions. They come from the declaration of the register that is set, from
- * a register in the expression, or, where a store has neither, from the type written in front of its `=`. */
+ * What would surprise: lanes are not written in expressions. They come from the declaration of the register that is
+ * set, from a register in the expression, or, where a store has neither, from the type written in front of its `=`. */
 #include "loop/scan.h"
 
 #include <stdlib.h>

@@ -1,7 +1,8 @@
-/* Printing loop IR. grammar/LOOP_IR.md describes the text; loop_read.c reads it back, and what is printed from that is the same text.
+/* Printing loop IR. grammar/LOOP_IR.md describes the text; loop_read.c reads it back, and what is printed from that
+ * is the same text.
  *
- * Loops of one kind with nothing between them stand in one line (`for o 0..4, q 0..4 {`), guards too; a block of one statement that
- * fits a line stands in its head's line. Subscripts print as affine_text gives them. */
+ * Loops of one kind with nothing between them stand in one line (`for o 0..4, q 0..4 {`), guards too; a block of one
+ * statement that fits a line stands in its head's line. Subscripts print as affine_text gives them. */
 #include "loop/loop.h"
 
 #include <math.h>
@@ -70,6 +71,20 @@ static void put_reg(struct text *out, const struct reg_ref *ref)
 {
     text_add(out, "%s", ref->reg->name);
     put_subscripts(out, ref->at, ref->reg->rank);
+}
+
+const char *element_ref_text(struct arena *arena, const struct element_ref *ref)
+{
+    struct text text = {.arena = arena};
+    put_ref(&text, ref);
+    return text_string(&text);
+}
+
+const char *reg_ref_text(struct arena *arena, const struct reg_ref *ref)
+{
+    struct text text = {.arena = arena};
+    put_reg(&text, ref);
+    return text_string(&text);
 }
 
 static void put_type(struct text *out, struct vtype type)
@@ -146,10 +161,10 @@ static bool names_register(const struct expr *expr)
 
 /* ---- statements ---- */
 
+/* plain: a line a statement and no comments, so that comments do not show in the canonical text by the lines they break. */
 struct printer {
     struct text *out;
-    bool
-        plain; /* a line a statement and no comments: comments must not show in the canonical text by the lines they break */
+    bool plain;
 };
 
 static void put_block(const struct printer *p, const struct stmt *stmt, int depth);

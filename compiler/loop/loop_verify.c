@@ -1,33 +1,36 @@
-/* The rules that every kernel keeps. Lowering bugs show here, before any C exists. In order; a kernel that breaks 0 or 1 is not
- * looked at further.
+/* The rules that every kernel keeps. Lowering bugs show here, before any C exists. In order; a kernel that breaks 0
+ * or 1 is not looked at further.
  *
- *   0  loop_sizes          bounds, extents and coefficients are in a range in which nothing below overflows; unrolled code is of
- *                          a sensible size
- *   1  loop_names          every name is declared once where it is visible (nothing is shadowed), before it is used, and is no word
- *      loop_types          of loop IR; lanes of an operation's arguments, of a set's register and of a store agree; every
- *      loop_direction      reference has as many subscripts as dimensions; `in` is never stored
- *   2  loop_bounds         the interval of each subscript, narrowed by the guards around it, lies inside its dimension, with all the
- *                          lanes of a load or store and the block of 16 of a pick. Prefetches are free to run past an end
- *   3  loop_reg_subscript  subscripts of registers use only unrolled variables and constants, and stay inside (exactly: unrolled
- *      loop_reg_unset      loops are run); each element is set before it is read. A `for` is run once: what its body sets it
- *                          must set in every turn. What is set under a guard on tasks or `for` variables counts inside the guard only
- *   4  loop_store_digits   subscripts of stores are mixed-radix digits (see access.c) that use each variable around them once, tasks too;
+ *   0  loop_sizes          bounds, extents and coefficients are in a range in which nothing below overflows;
+ *                          unrolled code is of a sensible size
+ *   1  loop_names          every name is declared once where it is visible (nothing is shadowed), before it is
+ *      loop_types          used, and is no word of loop IR; lanes of an operation's arguments, of a set's register
+ *      loop_direction      and of a store agree; every reference has as many subscripts as dimensions; `in` is
+ *                          never stored
+ *   2  loop_bounds         the interval of each subscript, narrowed by the guards around it, lies inside its
+ *                          dimension, with all lanes of a load or store and the block of 16 of a pick. Prefetches
+ *                          may run past an end
+ *   3  loop_reg_subscript  registers.c: their subscripts use only unrolled variables and constants, and stay
+ *      loop_reg_unset      inside; each element is set before it is read
+ *   4  loop_store_digits   subscripts of stores are mixed-radix digits (access.c) that use each variable around
+ *                          them once, tasks too;
  *      loop_store_once     the boxes of a buffer do not meet;
  *      loop_store_all      those of an `out` buffer fill it
- *   5  loop_inout          a load from an inout or out buffer is either of elements that a later store in the same turn of the loops
- *                          around both covers (in-place: old values), or of elements that an earlier store so covers (a sum
- *                          carried through the buffer). A store behind a load of the second kind of the same elements is an update:
- *                          it is no first store, so rule 4 does not count it, and a loop that repeats it is allowed
- *   6  loop_aligned        `load`, `store` only where offset and coefficients are multiples of the lanes; picks start a block
+ *   5  loop_inout          a load from an inout or out buffer is either of elements that a later store in the same
+ *                          turn of the loops around both covers (in-place: old values), or of elements that an
+ *                          earlier store so covers (a sum carried through the buffer). A store behind a load of the
+ *                          second kind of the same elements is an update: it is no first store, so rule 4 does not
+ *                          count it, and a loop that repeats it is allowed
+ *   6  loop_aligned        `load`, `store` only where offset and coefficients are multiples of the lanes; picks
+ *                          start a block
  *
- * So each element of an out or inout buffer is written by exactly one task or by none, and no task reads what another task of the
- * same call writes: what is left for program_verify is what happens between calls. */
+ * So each element of an out or inout buffer is written by exactly one task or by none, and no task reads what
+ * another task of the same call writes: what is left for program_verify is what happens between calls. */
 #include <string.h>
 
 #include "loop/loop.h"
 
 enum { MAX_NAME = 200, MAX_LANES = 64, MAX_UNROLL = 1024, MAX_REG = 4096, MAX_DEPTH = 60 };
-enum { MAX_UNROLLED_STATEMENTS = 1 << 20, STEP_BYTES = 64 };
 static const int64_t MAX_BOUND = 1 << 24, MAX_COEFFICIENT = 1u << 31, MAX_OFFSET = (int64_t)1 << 40,
                      MAX_ELEMENTS = (int64_t)1 << 40;
 
@@ -36,7 +39,6 @@ struct visible { /* a declared name; exactly one of the three */
     const struct buffer *buffer;
     const struct var *var;
     const struct reg *reg;
-    bool *set; /* rule 3: by element */
 };
 struct verifier {
     struct diags *diags;
@@ -46,12 +48,6 @@ struct verifier {
     size_t n_visible, cap_visible;
     const struct var **by_id; /* which variable has an id */
     int errors_before;
-    /* rule 3 */
-    int64_t *value; /* of unrolled variables, by id */
-    bool *known;
-    int steps;
-    bool too_many;
-    const struct stmt *stmt, *blamed;
 };
 
 PRINTF(3, 4) static bool fail(struct verifier *v, enum check check, const char *format, ...)
@@ -68,28 +64,6 @@ PRINTF(3, 4) static bool fail(struct verifier *v, enum check check, const char *
 static bool failed(const struct verifier *v)
 {
     return diag_errors(v->diags) != v->errors_before;
-}
-
-static const char *ref_text(struct verifier *v, const struct element_ref *ref)
-{
-    struct text text = {.arena = v->arena};
-    text_add(&text, "%s[", ref->buffer->name);
-    for (int d = 0; d < ref->buffer->rank; d++) {
-        text_add(&text, "%s%s", d ? ", " : "", affine_text(v->arena, ref->at[d]));
-    }
-    text_add(&text, "]");
-    return text_string(&text);
-}
-
-static const char *reg_ref_text(struct verifier *v, const struct reg_ref *ref)
-{
-    struct text text = {.arena = v->arena};
-    text_add(&text, "%s", ref->reg->name);
-    for (int d = 0; d < ref->reg->rank; d++) {
-        text_add(&text, "%s%s", d ? ", " : "[", affine_text(v->arena, ref->at[d]));
-    }
-    text_add(&text, "%s", ref->reg->rank ? "]" : "");
-    return text_string(&text);
 }
 
 /* ---- rules 0 and 1: names, sizes, types ---- */
@@ -203,7 +177,7 @@ static void check_reg_ref(struct verifier *v, const struct reg_ref *ref)
         check_affine(v, &ref->at[d]);
         for (int i = 0; i < ref->at[d].n; i++) {
             if (ref->at[d].term[i].var->kind != VAR_UNROLL) {
-                fail(v, CHECK_loop_reg_subscript, "%s: %s is not unrolled", reg_ref_text(v, ref),
+                fail(v, CHECK_loop_reg_subscript, "%s: %s is not unrolled", reg_ref_text(v->arena, ref),
                      ref->at[d].term[i].var->name);
             }
         }
@@ -235,7 +209,7 @@ static void check_expr(struct verifier *v, const struct expr *expr)
     }
     if (expr->kind == EXPR_PICK) {
         check_affine(v, &expr->pick_e);
-        if (expr->pick_b < 1 || expr->pick_b > MAX_LANES || expr->pick_a < 0 || expr->pick_a > MAX_LANES ||
+        if (expr->pick_b < 1 || expr->pick_b > PICK_BLOCK || expr->pick_a < 0 || expr->pick_a > MAX_LANES ||
             expr->pick_base < 0 || expr->pick_base > MAX_LANES) {
             fail(v, CHECK_loop_types, "lanes(%lld/%lld) from %lld", (long long)expr->pick_a, (long long)expr->pick_b,
                  (long long)expr->pick_base);
@@ -244,7 +218,7 @@ static void check_expr(struct verifier *v, const struct expr *expr)
     if (expr->kind == EXPR_REG) {
         check_reg_ref(v, &expr->reg);
         if (!same_type(expr->type, expr->reg.reg->type)) {
-            fail(v, CHECK_loop_types, "%s is used with another type than it has", reg_ref_text(v, &expr->reg));
+            fail(v, CHECK_loop_types, "%s is used with another type than it has", reg_ref_text(v->arena, &expr->reg));
         }
     }
     if (expr->kind == EXPR_OP) {
@@ -339,8 +313,8 @@ static void check_access(struct verifier *v, const struct access *access)
         greatest += d == buffer->rank - 1 ? access->width - 1 : 0;
         if (least < 0 || greatest >= buffer->dim[d]) {
             fail(v, CHECK_loop_bounds, "%s %s: dimension %d has %lld elements, met are %lld to %lld",
-                 access->is_store ? "store" : "load", ref_text(v, access->ref), d, (long long)buffer->dim[d],
-                 (long long)least, (long long)greatest);
+                 access->is_store ? "store" : "load", element_ref_text(v->arena, access->ref), d,
+                 (long long)buffer->dim[d], (long long)least, (long long)greatest);
         }
     }
     const struct expr *expr = access->expr;
@@ -349,169 +323,18 @@ static void check_access(struct verifier *v, const struct access *access)
                                              : expr->kind == EXPR_PICK;
     int lanes = expr == NULL ? access->stmt->value->type.lanes : access->width;
     if (aligned && !ref_is_aligned(access->ref, lanes)) {
-        fail(v, CHECK_loop_aligned, "%s is not at a multiple of %d elements", ref_text(v, access->ref), lanes);
+        fail(v, CHECK_loop_aligned, "%s is not at a multiple of %d elements", element_ref_text(v->arena, access->ref),
+             lanes);
     }
     if (expr != NULL && expr->kind == EXPR_PICK) {
         int64_t least, greatest;
         scope_range(access->scope, expr->pick_e, &least, &greatest);
-        if (least + pick_lane(expr, 0) < 0 ||
-            greatest + pick_lane(expr, expr->type.lanes - 1) >= PICK_BLOCK) {
-            fail(v, CHECK_loop_bounds, "pick %s: lanes(%lld/%lld, %s) leaves the block of %d", ref_text(v, access->ref),
-                 (long long)expr->pick_a, (long long)expr->pick_b, affine_text(v->arena, expr->pick_e), PICK_BLOCK);
+        if (least + pick_lane(expr, 0) < 0 || greatest + pick_lane(expr, expr->type.lanes - 1) >= PICK_BLOCK) {
+            fail(v, CHECK_loop_bounds, "pick %s: lanes(%lld/%lld, %s) leaves the block of %d",
+                 element_ref_text(v->arena, access->ref), (long long)expr->pick_a, (long long)expr->pick_b,
+                 affine_text(v->arena, expr->pick_e), PICK_BLOCK);
         }
     }
-}
-
-/* ---- rule 3: registers are set before they are read ---- */
-
-static bool *find_element(struct verifier *v, const struct reg_ref *ref)
-{
-    const struct visible *it = find_visible(v, ref->reg);
-    int64_t element = 0;
-    for (int d = 0; d < ref->reg->rank; d++) {
-        int64_t i = ref->at[d].c;
-        for (int t = 0; t < ref->at[d].n; t++) {
-            i += ref->at[d].term[t].k * v->value[ref->at[d].term[t].var->id];
-        }
-        if (i < 0 || i >= ref->reg->dim[d]) {
-            if (v->blamed != v->stmt) {
-                fail(v, CHECK_loop_reg_subscript, "%s: subscript %d is %lld of %lld", reg_ref_text(v, ref), d,
-                     (long long)i, (long long)ref->reg->dim[d]);
-            }
-            v->blamed = v->stmt;
-            return NULL;
-        }
-        element = element * ref->reg->dim[d] + i;
-    }
-    return &it->set[element];
-}
-
-static void run_expr(struct verifier *v, const struct expr *expr)
-{
-    if (expr->kind == EXPR_REG) {
-        const bool *set = find_element(v, &expr->reg);
-        if (set != NULL && !*set && v->blamed != v->stmt) {
-            v->blamed = v->stmt;
-            fail(v, CHECK_loop_reg_unset, "%s is read before it is set", reg_ref_text(v, &expr->reg));
-        }
-    } else if (expr->kind == EXPR_OP) {
-        for (int i = 0; i < 3 && expr->arg[i] != NULL; i++) {
-            run_expr(v, expr->arg[i]);
-        }
-    }
-}
-
-static size_t reg_elements(const struct reg *reg)
-{
-    size_t n = 1;
-    for (int d = 0; d < reg->rank; d++) {
-        n *= (size_t)reg->dim[d];
-    }
-    return n;
-}
-
-static void make_visible(struct verifier *v, const struct reg *reg, bool set)
-{
-    struct visible it = {.name = reg->name, .reg = reg};
-    /* Unrolled loops come here again and again: the place of the last time is used again. */
-    if (v->n_visible < v->cap_visible && v->visible[v->n_visible].reg == reg && v->visible[v->n_visible].set != NULL) {
-        it.set = v->visible[v->n_visible].set;
-    } else {
-        it.set = NEW_ARRAY(v->arena, bool, reg_elements(reg));
-    }
-    memset(it.set, set, reg_elements(reg));
-    v->steps += (int)(reg_elements(reg) / STEP_BYTES);
-    PUSH(v->arena, v->visible, v->n_visible, v->cap_visible, it);
-}
-
-static void run_block(struct verifier *v, const struct stmt *stmt);
-
-/* Where it is not known whether the guard holds, what is set inside counts inside only. */
-static void run_if(struct verifier *v, const struct stmt *stmt)
-{
-    int64_t least = stmt->cond.c, greatest = stmt->cond.c;
-    for (int i = 0; i < stmt->cond.n; i++) {
-        const struct var *var = stmt->cond.term[i].var;
-        int64_t k = stmt->cond.term[i].k;
-        int64_t lo = v->known[var->id] ? v->value[var->id] : var->lo, last = v->known[var->id] ? lo : var->hi - 1;
-        least += k * (k > 0 ? lo : last);
-        greatest += k * (k > 0 ? last : lo);
-    }
-    if (greatest < stmt->lo || least >= stmt->hi) {
-        return;
-    }
-    bool holds = least >= stmt->lo && greatest < stmt->hi;
-    bool **saved = holds ? NULL : NEW_ARRAY(v->arena, bool *, v->n_visible);
-    for (size_t i = 0; !holds && i < v->n_visible; i++) {
-        if (v->visible[i].reg != NULL) {
-            size_t n = reg_elements(v->visible[i].reg);
-            saved[i] = memcpy(NEW_ARRAY(v->arena, bool, n), v->visible[i].set, n);
-            v->steps += (int)(n / STEP_BYTES);
-        }
-    }
-    run_block(v, stmt->body);
-    for (size_t i = 0; !holds && i < v->n_visible; i++) {
-        if (v->visible[i].reg != NULL) {
-            memcpy(v->visible[i].set, saved[i], reg_elements(v->visible[i].reg));
-        }
-    }
-}
-
-static void run_loop(struct verifier *v, const struct stmt *stmt)
-{
-    int id = stmt->var->id;
-    bool unroll = stmt->var->kind == VAR_UNROLL;
-    v->known[id] = unroll;
-    for (int64_t i = stmt->var->lo; i < (unroll ? stmt->var->hi : stmt->var->lo + 1); i++) {
-        v->value[id] = i;
-        run_block(v, stmt->body);
-        if (v->steps > MAX_UNROLLED_STATEMENTS) {
-            return;
-        }
-    }
-}
-
-static void run_block(struct verifier *v, const struct stmt *stmt)
-{
-    size_t outer = v->n_visible;
-    for (; stmt != NULL && v->steps <= MAX_UNROLLED_STATEMENTS; stmt = stmt->next) {
-        v->stmt = stmt;
-        if (++v->steps > MAX_UNROLLED_STATEMENTS && !v->too_many) {
-            v->too_many = true;
-            fail(v, CHECK_loop_sizes, "more than %d statements after unrolling", MAX_UNROLLED_STATEMENTS);
-        }
-        switch (stmt->kind) {
-        case STMT_LOOP: run_loop(v, stmt); break;
-        case STMT_IF: run_if(v, stmt); break;
-        case STMT_REG: make_visible(v, stmt->reg, false); break;
-        case STMT_SET: {
-            run_expr(v, stmt->value);
-            bool *set = find_element(v, &stmt->target);
-            if (set != NULL) {
-                *set = true;
-            }
-            break;
-        }
-        case STMT_LET:
-            run_expr(v, stmt->value);
-            make_visible(v, stmt->reg, true);
-            break;
-        case STMT_STORE: run_expr(v, stmt->value); break;
-        case STMT_PREFETCH:
-        case STMT_FENCE:
-        case STMT_COMMENT: break;
-        }
-    }
-    v->n_visible = outer;
-}
-
-static void check_registers(struct verifier *v)
-{
-    v->value = NEW_ARRAY(v->arena, int64_t, v->kernel->n_var + 1);
-    v->known = NEW_ARRAY(v->arena, bool, v->kernel->n_var + 1);
-    v->visible = NULL;
-    v->n_visible = v->cap_visible = 0;
-    run_block(v, v->kernel->body);
 }
 
 /* ---- rules 4 and 5: stores, and loads of what is stored ---- */
@@ -599,8 +422,8 @@ static void check_boxes(struct verifier *v, const struct buffer *buffer, const s
         stored += volume;
         for (size_t j = 0; j < i; j++) {
             if (boxes_meet(&box[i], &box[j], buffer->rank)) {
-                fail(v, CHECK_loop_store_once, "%s and %s store the same elements", ref_text(v, box[j].access->ref),
-                     ref_text(v, box[i].access->ref));
+                fail(v, CHECK_loop_store_once, "%s and %s store the same elements",
+                     element_ref_text(v->arena, box[j].access->ref), element_ref_text(v->arena, box[i].access->ref));
                 return;
             }
         }
@@ -624,7 +447,8 @@ static void check_stores(struct verifier *v, const struct accesses *list, const 
         if (!access->is_store) {
             if (!covered(list, i, true, true) && !(buffer->dir == DIR_INOUT && covered(list, i, true, false))) {
                 sound = fail(v, CHECK_loop_inout, "%s is loaded, but not stored %s by the same task",
-                             ref_text(v, access->ref), buffer->dir == DIR_INOUT ? "in the same turn" : "before");
+                             element_ref_text(v->arena, access->ref),
+                             buffer->dir == DIR_INOUT ? "in the same turn" : "before");
             }
             continue;
         }
@@ -634,7 +458,7 @@ static void check_stores(struct verifier *v, const struct accesses *list, const 
             continue;
         }
         if (!access_box(list, access, -1, true, &digits, &why)) {
-            sound = fail(v, CHECK_loop_store_digits, "store %s: %s", ref_text(v, access->ref), why);
+            sound = fail(v, CHECK_loop_store_digits, "store %s: %s", element_ref_text(v->arena, access->ref), why);
             continue;
         }
         box[n++] = make_written(access, &digits);
@@ -664,7 +488,7 @@ bool kernel_verify(struct diags *diags, const struct kernel *kernel)
         for (size_t i = 0; i < list.count; i++) {
             check_access(&v, &list.at[i]);
         }
-        check_registers(&v);
+        registers_verify(diags, kernel);
         for (int i = 0; i < kernel->n_buffer && !failed(&v); i++) {
             if (kernel->buffer[i]->dir != DIR_IN) {
                 check_stores(&v, &list, kernel->buffer[i]);

@@ -1,6 +1,6 @@
-/* Reading whole programs as program_print writes them: kernels, the plan of the memory, the weights, the forward. So that a pass over
- * programs, and the rules between kernels, can be tested from text. What has no place in the text stays empty: the graph,
- * the parameters behind the weights, the layers' names (the kernel's stands in). */
+/* Reading whole programs as program_print writes them: kernels, the plan of the memory, the weights, the forward. So
+ * that a pass over programs, and the rules between kernels, can be tested from text. What has no place in the text
+ * stays empty: the graph, the parameters behind the weights, the layers' names (the kernel's stands in). */
 #include "loop/scan.h"
 
 #include "targets/target.h"

@@ -1,12 +1,14 @@
 /* The rules between kernels, for a program whose kernels were verified one by one:
  *
- *      loop_call       every buffer of a call lies in its memory, from its lead on, which is a multiple of 64 bytes; weights and inputs are
- *                      only read; the arguments of one call do not overlap where one is written (the C says restrict)
- *      loop_stage      a kernel has the tasks of its stage; epochs count the barriers
- *   7  loop_race       within an epoch no task touches what another one writes; the same index is the same task only in stages of equal
- *                      shape (calls_conflict)
- *   8  loop_memory     memories that share bytes have no common epoch; offsets are multiples of 64, and a memory is used in its epochs only
- *      loop_unwritten  what a call reads of the workspace or an output, earlier calls wrote
+ *      loop_call           every buffer of a call lies in its memory, from its lead on, which is a multiple of 64
+ *                          bytes; weights and inputs are only read; the arguments of one call do not overlap where
+ *                          one is written (the C says restrict)
+ *      loop_stage          a kernel has the tasks of its stage; epochs count the barriers
+ *   7  loop_race           within an epoch no task touches what another one writes; the same index is the same task
+ *                          only in stages of equal shape (calls_conflict)
+ *   8  loop_memory         memories that share bytes have no common epoch; offsets are multiples of 64, and a
+ *                          memory is used in its epochs only
+ *      loop_unwritten      what a call reads of the workspace or an output, earlier calls wrote
  */
 #include "loop/loop.h"
 

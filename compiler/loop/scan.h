@@ -1,6 +1,6 @@
-/* What reading kernels (loop_read.c) and programs (program_read.c) share: words and numbers over the bytes of a file. White space and
- * `;` only separate. The first fault is the one that is reported; after it every function does nothing, so callers may go on
- * to the end of what they do. */
+/* What reading kernels (loop_read.c) and programs (program_read.c) share: words and numbers over the bytes of a
+ * file. White space and `;` only separate. The first fault is the one that is reported; after it every function does
+ * nothing, so callers may go on to the end of what they do. */
 #ifndef NETC_SCAN_H
 #define NETC_SCAN_H
 

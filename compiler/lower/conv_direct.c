@@ -89,7 +89,7 @@ static struct element_ref input_at(const struct lowering *l, const struct direct
     struct affine x = affine_plus(affine_add(col, affine_scale(k->kx, d->dx)), d->px);
     struct affine block = k->ib, lane = k->i;
     if (d->groups > 1 && !d->lanes_in) block = affine_add(block, affine_scale(c->group, d->ib));
-    if (d->lanes_in) { /* a task has the groups of one block: group = groups a block * task + g */
+    if (d->lanes_in) { /* group = groups a block * (which block) + which of its groups */
         struct affine g = c->group;
         int64_t a_block = BLOCK / d->lanes_in;
         struct affine inside = affine_const(0), which = affine_const(0);
@@ -228,10 +228,12 @@ static void grouped(struct lowering *l, struct direct *c)
 {
     int64_t chunk = c->s.chunk ? c->s.chunk : c->d.groups, tasks = c->d.groups / chunk, bands = c->d.oh / c->s.band;
     struct affine task = tasks > 1 ? affine_var(kernel_task(&l->build, "c", tasks), chunk) : l->zero;
-    struct affine g = loop(l, VAR_FOR, "g", chunk);
-    c->group = affine_add(task, g);
+    int64_t a_block = c->d.lanes_in ? BLOCK / c->d.lanes_in : 1; /* groups that share a block of the input */
+    struct affine gb = loop(l, VAR_FOR, "g", chunk / a_block), g = loop(l, VAR_FOR, "gi", a_block);
+    c->group = affine_add(task, affine_add(affine_scale(gb, a_block), g));
     one_group(l, c);
     end(l, g);
+    end(l, gb);
     store_halo(l, affine_scale(task, c->d.ob), chunk * c->d.ob, c->band, bands, c->s.band);
 }
 

@@ -89,7 +89,7 @@ struct buffer *use_weights(struct lowering *l, const char *name, struct pack pac
     int64_t elements = 1;
     for (int i = 0; i < rank; i++) elements *= dim[i];
     pack.memory = NEW(p->arena, struct memory);
-    *pack.memory = (struct memory){.name = pack.param ? pack.param->name : "zeros", .kind = MEMORY_WEIGHTS, .bytes = elements * 4,
+    *pack.memory = (struct memory){.name = pack.param ? pack.param->name : arena_printf(p->arena, "%s.zeros", l->node->name), .kind = MEMORY_WEIGHTS, .bytes = elements * 4,
                                    .offset = p->weights_bytes, .id = -1};
     p->weights_bytes += (elements * 4 + 63) / 64 * 64;
     PUSH(p->arena, p->pack, p->n_pack, p->cap_pack, pack);

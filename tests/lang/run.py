@@ -4,7 +4,7 @@
     x.ast   `netc show --ast x.net`        x.ir   `netc show --ir x.net`
 
 A line `# args: ...` among the first five adds options. Files in folders are what tests import. All runs under ASan, UBSan
-and the leak check, also over every file of netdefs/.
+and the leak check, also over every file of netdefs/. examples.py adds the examples of the documents.
 """
 
 import re
@@ -13,6 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+import examples
 from tap import ROOT, UPDATE, Failure, arguments_of, diagnostics, expect_done, main, netc, verdict
 
 
@@ -63,5 +64,6 @@ def check_coverage():
 cases = [(f"lang/{path.stem}", lambda path=path: check_file(path)) for path in sorted(HERE.glob("*.net"))]
 cases += [(str(path.relative_to(ROOT)), lambda path=path: check_library(path))
           for path in sorted((ROOT / "netdefs").rglob("*.net"))]
+cases += examples.cases()
 cases.append(("lang/every check has a case", check_coverage))
 main(cases)
