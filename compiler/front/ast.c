@@ -176,12 +176,18 @@ static int width(const struct syntax *node, int most)
 
 static void print_at(struct text *out, const struct syntax *node, int indent)
 {
-    bool whole = node && (node->kind <= SYNTAX_block || node->kind == SYNTAX_body);
+    bool defines = node && (node->kind == SYNTAX_net || node->kind == SYNTAX_block || node->kind == SYNTAX_function);
+    bool whole = defines || (node && (node->kind == SYNTAX_file || node->kind == SYNTAX_body));
     if (indent + width(node, LINE_WIDTH) < LINE_WIDTH && !(whole && node->count > 1)) {
         print_flat(out, node);
         return;
     }
     if (node && print_head(out, node)) {
+        const char *comment = defines ? syntax_comment(out->arena, node) : NULL;
+        if (comment) {
+            text_add(out, "\n%*s; ", indent + 2, "");
+            print_quoted(out, comment);
+        }
         for (size_t i = 0; i < last_child(node); i++) {
             text_add(out, "\n%*s", indent + 2, "");
             print_at(out, node->child[i], indent + 2);

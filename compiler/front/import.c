@@ -32,10 +32,10 @@ static const char *join_path(struct elaborator *e, const char *beside, const cha
     return arena_printf(e->perm, "%.*s%s", (int)(slash - beside) + 1, beside, path);
 }
 
-/* The folder of netdefs that belongs to this program: in the source tree, or installed. */
+/* The folder of netdefs that belongs to this program: beside build/ in the source tree (build/netc, build/san/netc), or installed. */
 static const char *installed_netdefs(struct elaborator *e)
 {
-    static const char *const places[] = {"../netdefs", "../share/netc/netdefs"};
+    static const char *const places[] = {"../netdefs", "../share/netc/netdefs", "../../netdefs"};
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n <= 0) {

@@ -31,7 +31,7 @@ enum syntax_kind {
 
 #define SIGNS(SIGN)                                                                                                          \
     SIGN(or, "or") SIGN(and, "and") SIGN(not, "not") SIGN(eq, "==") SIGN(ne, "!=") SIGN(lt, "<") SIGN(le, "<=") SIGN(gt, ">") \
-    SIGN(ge, ">=") SIGN(add, "+") SIGN(sub, "-") SIGN(mul, "*") SIGN(div, "/") SIGN(mod, "%%")
+    SIGN(ge, ">=") SIGN(add, "+") SIGN(sub, "-") SIGN(mul, "*") SIGN(div, "/") SIGN(mod, "%")
 #define SIGN(name, text) SIGN_##name,
 enum sign { SIGNS(SIGN) SIGN_COUNT };
 #undef SIGN
@@ -90,10 +90,12 @@ struct parser {
     int n_open;
     struct token last, before[3]; /* what was handed to the parser, latest first */
     bool recovering;              /* token_recover() is skipping: brackets that do not match are part of the first fault */
+    struct token stuck;           /* the token that was unexpected last: twice in a row, and recovery leads nowhere */
     int errors;
     enum bracket_kind next_brace; /* what a { would open here */
     struct token pending[MOST_NESTING + 4]; /* tokens to hand out before the scanner is asked again, last one first */
     int n_pending;
+    int handed_back; /* how often an unexpected } was left to close its body: without an end to it, recovery could turn in a circle */
     void *scanner;
 };
 

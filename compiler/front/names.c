@@ -141,7 +141,7 @@ static void add_items(struct names *names, const struct module *module)
 void suggest(struct elaborator *e, struct span span, const char *name, const char *const *candidates, size_t n)
 {
     const char *near = nearest_name(name, candidates, n);
-    if (near) {
+    if (near && strcmp(near, name)) { /* `none` of operators.def is near itself, and nobody else's */
         note(e, span, "did you mean `%s`?", near);
     }
 }

@@ -164,8 +164,9 @@ static int64_t *split_sizes(struct call *call, int64_t extent, size_t *n)
     }
     *n = parts.list->count;
     if (!good || sum != extent) {
-        argument_fails(call, "parts", CHECK_split_parts, "the parts %s do not make up an axis of %lld", value_shown(call->e->module, parts),
-                       (long long)extent);
+        struct text shown = {.arena = call->e->module};
+        value_print(&shown, parts);
+        argument_fails(call, "parts", CHECK_split_parts, "the parts %s do not make up an axis of %lld", text_string(&shown), (long long)extent);
         return NULL;
     }
     return size;

@@ -23,19 +23,19 @@ static const struct node *channel_source(const struct node *node)
 static void explain_node(struct call *call, struct node *const *in, int n_in)
 {
     struct elaborator *e = call->e;
-    const struct node *told = NULL;
+    const struct cause *told = NULL;
     for (int i = 0; i < n_in && i < 2; i++) {
         const struct node *source = channel_source(in[i]);
-        void **cause = name_map_get(&e->made_by, (const char *)source);
-        if (cause && source != told) {
-            const struct cause *why = *cause;
-            note(e, why->span, "the input has %lld channels because %s = %s", (long long)source->type.shape.dim[0], why->name,
-                 value_shown(e->module, why->value));
-            told = source;
+        void **found = name_map_get(&e->made_by, (const char *)source);
+        const struct cause *cause = found ? *found : NULL;
+        if (cause && cause != told) {
+            note(e, cause->span, "the input has %lld channels because %s = %s", (long long)source->type.shape.dim[0], cause->name,
+                 value_shown(e->module, cause->value));
+            told = cause;
         }
     }
     for (int i = 0; call->item && call->argument && i < call->item->n_param; i++) {
-        if (call->argument[i].given) {
+        if (call->argument[i].given && call->argument[i].value.cause != told) {
             explain(e, call->argument[i].value);
         }
     }

@@ -246,6 +246,11 @@ static bool is_restart(const struct parser *parser, const struct token *token, i
 
 void token_recover(struct parser *parser, struct token unexpected)
 {
+    if (parser->errors && unexpected.kind == parser->stuck.kind && unexpected.span.first == parser->stuck.span.first) {
+        parser->stopped = true; /* pushed back once and unexpected again */
+        return;
+    }
+    parser->stuck = unexpected;
     bool opens = !unexpected.invented && (unexpected.kind == '(' || unexpected.kind == '[' || unexpected.kind == '{');
     int base = parser->n_open - opens;
     while (base > 0 && parser->open[base - 1].kind != BRACKET_BODY) {
@@ -253,6 +258,7 @@ void token_recover(struct parser *parser, struct token unexpected)
     }
     if (unexpected.kind == '}' && unexpected.bracket == BRACKET_BODY) {
         push_back(parser, unexpected); /* it still closes its body */
+        parser->stopped |= ++parser->handed_back > 2 * MOST_NESTING;
         return;
     }
     bool misplaced = is_keyword(unexpected.kind) && !is_first_on_line(parser, unexpected.span);

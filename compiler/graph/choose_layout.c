@@ -130,7 +130,7 @@ static bool in_blocks(const struct layouts *s, const struct node *n)
 
 static int64_t normal_seg(int64_t seg, const struct node *n)
 {
-    return seg % BLOCK == 0 || seg == n->type.shape.dim[0] ? DENSE : seg;
+    return seg % BLOCK == 0 || seg >= n->type.shape.dim[0] ? DENSE : seg;
 }
 
 /* Puts a fresh copy of `value` before `at`, in a class of its own with these segments. */

@@ -79,11 +79,11 @@ static bool check_rank(struct rule *rule, int least, int most, const char *needs
 
 static bool check_range(struct rule *rule, const char *what, int64_t value, int64_t least)
 {
-    if (value < least || value > most_elements) {
-        return fail(rule, attribute_range, "%s %s must be %lld or more, it is %lld", rule->name, what, (long long)least,
-                    (long long)value);
+    if (value >= least && value <= most_elements) {
+        return true;
     }
-    return true;
+    return fail(rule, attribute_range, "%s %s must be %lld or %s, it is %lld", rule->name, what,
+                (long long)(value < least ? least : most_elements), value < least ? "more" : "less", (long long)value);
 }
 
 static bool check_axis(struct rule *rule, int64_t axis)

@@ -274,7 +274,7 @@ struct kernel *lower_direct(struct lowering *l)
     c.nu = nv < l->vectors ? nv : l->vectors;
     c.nb = nv < l->vectors ? 1 : nv / l->vectors;
     c.subs = l->vectors / c.nu;
-    c.pixels = c.d.block < BLOCK && c.d.dx == 1;
+    c.pixels = c.d.block < BLOCK && c.d.dx == 1 && !l->flat;
     use_buffers(l, &c);
     c.band = band_task(l, &c);
     if (c.d.groups > 1) grouped(l, &c);

@@ -54,7 +54,7 @@ static struct expr *spread_pixel(struct lowering *l, struct spread *c, struct af
     return expr_pick(&l->build, l->lanes, at(c->x, c->in_block, y, x, l->zero), c->d.ic, c->d.oc, c->v * l->lanes, e);
 }
 
-/* The pixels whose row and column have residues (ey, ex): each feeds the positions p = pixel - m * dilation for all its taps m. */
+/* The pixels of the taps k = stride * m + residue, residues (ey, ex): each feeds the positions p = pixel - m * dilation for all its m. */
 static void pixels(struct lowering *l, struct spread *c, const struct tile *t, struct reg *acc, struct reg *wv, struct affine i,
                    struct affine ky_loop, int64_t ey, int64_t ex)
 {
@@ -65,9 +65,9 @@ static void pixels(struct lowering *l, struct spread *c, const struct tile *t, s
     struct affine iy = loop(l, VAR_UNROLL, "iy", by_rows ? t->rows + (my - 1) * d->dy : 1);
     struct affine ix = loop(l, VAR_UNROLL, "ix", t->cols + (mx - 1) * d->dx);
     emit_fence(b);
-    struct affine y = by_rows ? affine_plus(affine_scale(affine_add(t->row, iy), d->sy), ey)
+    struct affine y = by_rows ? affine_plus(affine_scale(affine_add(t->row, iy), d->sy), ey * d->dy)
                               : affine_add(affine_scale(t->row, d->sy), affine_scale(ky_loop, d->dy));
-    struct affine x = affine_plus(affine_scale(affine_add(t->col, ix), d->sx), ex);
+    struct affine x = affine_plus(affine_scale(affine_add(t->col, ix), d->sx), ex * d->dx);
     struct affine e = affine_add(i, affine_scale(c->part, c->span));
     struct expr *xs = emit_let(b, fresh(l, "xs"), spread_pixel(l, c, affine_plus(y, d->py), affine_plus(x, d->px), e));
     struct affine m = loop(l, VAR_UNROLL, "my", my), k = loop(l, VAR_UNROLL, "mx", mx);
@@ -185,7 +185,6 @@ struct kernel *lower_spread(struct lowering *l)
     struct spread c = {.d = conv_dims(l->node), .s = l->node->schedule};
     c.span = c.d.oc == c.d.ic ? BLOCK : BLOCK / c.d.oc * c.d.ic;
     int64_t parts = BLOCK / c.span, chunk = c.s.chunk ? c.s.chunk : c.d.ob;
-    if (c.d.sy > 1 && c.d.dy > 1) c.s.rows = 1; /* residues of dilated taps mix: take one row of taps at a time */
     use_buffers(l, &c);
     if (parts > 1) chunk = parts * (chunk / parts ? chunk / parts : 1); /* a task has whole blocks of inputs */
     int64_t bands = c.d.oh / c.s.band, tasks = c.d.ob / chunk;

@@ -120,11 +120,11 @@ def circular():
     with Folder() as folder:
         folder.write("a.net", 'import "b.net"\n' + SMALL.split("\n", 1)[1])
         folder.write("b.net", 'import "a.net"\n')
-        folder.refused("check", "a.net", says="a.net")
+        folder.refused("check", "a.net", check="import_circular", says="a.net")
         folder.write("c.net", 'import "nowhere.net"\n' + SMALL.split("\n", 1)[1])
-        folder.refused("check", "c.net", says="nowhere.net")
+        folder.refused("check", "c.net", check="import_missing", says="nowhere.net")
         folder.write("d.net", 'import "d.net"\n' + SMALL.split("\n", 1)[1])
-        folder.refused("check", "d.net", says="d.net")
+        folder.refused("check", "d.net", check="import_circular", says="d.net")
 
 
 def pieces_of_a_network():
@@ -140,21 +140,21 @@ def pieces_of_a_network():
 
 TEXTS = {
     "a syntax error": text_case(net("    output y = pixels |> |> relu"), "syntax", r"x\.net:4:"),
-    "an unknown name": text_case(net("    output y = pixels |> rleu"), says="relu"),
-    "a wrong argument": text_case(net("    output y = pixels |> c: conv(4, 3, strid = 2)"), says="stride"),
+    "an unknown name": text_case(net("    output y = pixels |> rleu"), "name_unknown", "relu"),
+    "a wrong argument": text_case(net("    output y = pixels |> c: conv(4, 3, strid = 2)"), "argument_unknown", "stride"),
     "a shape that does not fit": text_case(net("    output y = pixels |> c: conv(4, 3, groups = 2)"), "conv_groups_divide_input"),
     "several errors at once": text_case(net("    let a = pixels |> rleu\n    let b = pixels |> cnov(3)\n    output y = pixels"),
                                         says=r"(?s)x\.net:4:.*x\.net:5:"),
-    "recursion without end": text_case(net("    output y = pixels |> f", "block x |> f() { return x |> f }\n")),
-    "mutual recursion": text_case(net("    output y = pixels |> f", "block x |> f() { return x |> g |> g }\nblock x |> g() { return x |> f |> f }\n")),
-    "a function without end": text_case(net("    output y = pixels |> c: conv(f(1), 1)", "function f(n) { return f(n + 1) }\n")),
-    "a loop of a billion": text_case(net("    var n = 0\n    for i in 0 ..< 1000000000 { set n = n + i }\n    output y = pixels")),
-    "a list of a billion": text_case(net("    let l = [i for i in 0 ..< 1000000000]\n    output y = pixels")),
-    "lists that double": text_case(net("    var l = [1]\n    for i in 0 ..< 60 { set l = l + l }\n    output y = pixels")),
-    "a loop of a billion layers": text_case(net("    var y = pixels\n    for i in 0 ..< 1000000000 { set y = relu(y) }\n    output z = y")),
-    "a channel too many": text_case(net("    output y = pixels |> c: conv(9000000000000000000, 3)")),
-    "an overflow": text_case(net("    output y = pixels |> c: conv(9223372036854775807 + 1, 3)")),
-    "a division by zero": text_case(net("    output y = pixels |> c: conv(4 / 0, 3)")),
+    "recursion without end": text_case(net("    output y = pixels |> f", "block x |> f() { return x |> f }\n"), "recursion_limit"),
+    "mutual recursion": text_case(net("    output y = pixels |> f", "block x |> f() { return x |> g |> g }\nblock x |> g() { return x |> f |> f }\n"), "recursion_limit"),
+    "a function without end": text_case(net("    output y = pixels |> c: conv(f(1), 1)", "function f(n) { return f(n + 1) }\n"), "recursion_limit"),
+    "a loop of a billion": text_case(net("    var n = 0\n    for i in 0 ..< 1000000000 { set n = n + i }\n    output y = pixels"), "step_limit"),
+    "a list of a billion": text_case(net("    let l = [i for i in 0 ..< 1000000000]\n    output y = pixels"), "list_limit"),
+    "lists that double": text_case(net("    var l = [1]\n    for i in 0 ..< 60 { set l = l + l }\n    output y = pixels"), "list_limit"),
+    "a loop of a billion layers": text_case(net("    var y = pixels\n    for i in 0 ..< 1000000000 { set y = relu(y) }\n    output z = y"), "node_limit"),
+    "a channel too many": text_case(net("    output y = pixels |> c: conv(9000000000000000000, 3)"), "attribute_range"),
+    "an overflow": text_case(net("    output y = pixels |> c: conv(9223372036854775807 + 1, 3)"), "int_range"),
+    "a division by zero": text_case(net("    output y = pixels |> c: conv(4 / 0, 3)"), "division_by_zero"),
     "no UTF-8": text_case(b"net x() { input p [3, 8, 8] output y = p # \xff\xfe\n}", "encoding", r"x\.net:1:"),
     "a NUL byte": text_case(b"net x() {\0 }", "encoding"),
     "nothing at all": text_case(b""),
@@ -234,7 +234,8 @@ def usage():
         folder.refused("build", code=2)
         folder.refused("build", "small.net", "--wieghts=synthetic", code=2, says="--weights")
         folder.refused("build", "small.net", "-o", "small", says="synthetic", code=2)
-        folder.refused("check", "small.net", "-D", "clases=4", says="classes")
+        folder.refused("check", "small.net", "-D", "clases=4", check="define_unknown", says="classes")
+        folder.refused("show", "small.net", "--ir=after:nothing", check="unknown_pass", says="fuse_epilogues")
         folder.refused("check", "small.net", "-D", "classes=", says="classes")
         folder.refused("build", "small.net", "--weights=synthetic", "--target=pdp11", says="pdp11.*target=help", code=2)
         folder.refused("build", "small.net", "--weights=nowhere.safetensors", "-o", "small", says="nowhere.safetensors")
@@ -259,15 +260,44 @@ def outputs():
                 raise Failure("netc show to a full disk ends with 0")
 
 
+def disk_full():
+    """Files are limited to a few blocks, as if the disk were full: wherever a build stops, nothing stays."""
+    with Folder() as folder:
+        for blocks in (1, 8, 64):
+            command = f"trap '' XFSZ; ulimit -f {blocks}; exec {NETC} build small.net --weights=synthetic -o small"
+            got = run(["/bin/bash", "-c", command], cwd=folder.path, env={"TMPDIR": str(folder.path)})
+            if got.code != 1 or not re.search(r"\[build_(write|compile)\]", got.err):
+                raise Failure(f"{blocks} blocks: ended with {got.code}\n{got.err[:1000]}")
+            if os.listdir(folder.path) != ["small.net"]:
+                raise Failure(f"{blocks} blocks: left {os.listdir(folder.path)}")
+
+
+def the_interpreter():
+    with Folder() as folder:
+        given = ("--weights=synthetic", "--output=y.npy")
+        folder.write("two.net", "net two() { input p [3, 8, 8] input q [4] output y = p output z = q |> c: linear(3) }")
+        folder.refused("run", "two.net", "--input=synthetic", *given, check="one_input")
+        folder.write("x.npy", "abc")
+        folder.refused("run", "small.net", "--input=x.npy", *given, check="npy", says="NUMPY")
+        folder.refused("run", "small.net", "--input=nowhere.npy", *given, says="nowhere.npy")
+        folder.refused("run", "small.net", "--input=synthetic", "--weights=synthetic", "--output=nowhere/y.npy", says="nowhere/y.npy")
+
+
+def not_compiled_yet():
+    with Folder() as folder:
+        folder.write("x.net", "net x() { input p [2, 3, 8, 8] output y = p |> c: conv(4, 3) }")
+        folder.refused("build", "x.net", "--weights=synthetic", "-o", "x", check="lowering_rank", says="x.net:1:")
+
+
 def clang_missing_or_failing():
     with Folder() as folder:
         build = ("build", "small.net", "--weights=synthetic", "-o", "small")
-        folder.refused(*build, says="apt-get install", env={"PATH": "/nowhere"}, seconds=5)
+        folder.refused(*build, check="build_compiler", says="apt-get install", env={"PATH": "/nowhere"}, seconds=5)
         fake = folder.path / "fake"
         fake.mkdir()
         (fake / "clang-19").write_text("#!/bin/sh\necho 'fatal error: the disk is on fire' >&2\nexit 1\n")
         (fake / "clang-19").chmod(0o755)
-        folder.refused(*build, says="the disk is on fire", env={"PATH": f"{fake}:/usr/bin:/bin"}, seconds=5)
+        folder.refused(*build, check="build_compile", says="the disk is on fire", env={"PATH": f"{fake}:/usr/bin:/bin"}, seconds=5)
 
 
 def memory_ends():
@@ -305,7 +335,8 @@ def standard_input():
 cases = [(f"bad/text: {name}", case) for name, case in TEXTS.items()]
 cases += [(f"bad/weights: {name}", case) for name, case in WEIGHTS.items()]
 cases += [("bad/weights: num_batches_tracked is ignored", counted_batches_are_ignored), ("bad/usage", usage),
-          ("bad/outputs", outputs), ("bad/clang missing or failing", clang_missing_or_failing),
+          ("bad/outputs", outputs), ("bad/the disk is full", disk_full), ("bad/the interpreter", the_interpreter),
+          ("bad/what is not compiled yet", not_compiled_yet), ("bad/clang missing or failing", clang_missing_or_failing),
           ("bad/memory ends", memory_ends), ("bad/memory ends in a build", memory_ends_in_a_build),
           ("bad/standard input", standard_input)]
 main(cases)

@@ -11,6 +11,7 @@ The tables of grammar/LANGUAGE.md are compared with the tables of the compiler: 
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 from tap import BUILD, ROOT, UPDATE, Failure, diagnostics, expect_done, netc
@@ -112,6 +113,7 @@ def cases():
     for document in DOCUMENTS:
         text = (ROOT / document).read_text() if (ROOT / document).exists() else ""
         folder = BUILD / "tests/lang" / Path(document).stem
+        shutil.rmtree(folder, ignore_errors=True)
         for line, words, content in fences(text, "net"):
             yield example(document, folder, line, words, content)
         if document == "README.md":

@@ -54,7 +54,7 @@ def check_coverage():
     seen = set()
     for path in (ROOT / "tests").rglob("*"):
         if path.suffix in (".err", ".c", ".py", ".sh") and path.is_file():
-            seen |= set(re.findall(r"\[(\w+)\]|CHECK_(\w+)|\"(\w+)\"", path.read_text(errors="replace")))
+            seen |= set(re.findall(r"\[(\w+)\]|CHECK_(\w+)|FAULT\((\w+)|\"(\w+)\"", path.read_text(errors="replace")))
     seen = {name for found in seen for name in found}
     missing = [name for name in names if name not in seen]
     if missing:

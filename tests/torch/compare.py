@@ -3,9 +3,9 @@
 
     compare.py a.npy b.npy --tolerance 1e-4 [--top5]
 
-Exit code 0: close enough; 1: not, or a NaN, or another shape; 2: a file cannot be read. A missing batch axis of 1 is no difference.
-With two .safetensors files every tensor of the second must be in the first. --top5: the five largest of the last axis
-must be the same, in the same order (of all, where the axis has fewer).
+Exit code 0: close enough; 1: not, or a NaN, or another shape; 2: a file cannot be read. A missing
+batch axis of 1 is no difference. With two .safetensors files every tensor of the second must be in the first.
+--top5: the five largest of the last axis must be the same, in the same order (of all, where the axis has fewer).
 """
 import argparse
 import os
@@ -45,7 +45,8 @@ def judge(a, b, tolerance, top5):
     largest = np.abs(b).max()
     error = difference.max() / largest if largest > 0 else difference.max()
     at = np.unravel_index(difference.argmax(), difference.shape)
-    text = "error %.3g of largest %.6g, worst at %s: %.9g against %.9g" % (error, largest, list(map(int, at)), a[at], b[at])
+    text = "error %.3g of largest %.6g, worst at %s: %.9g against %.9g" % (error, largest, list(map(int, at)), a[at],
+                                                                           b[at])
     fine = error <= tolerance
     if top5:
         same = bool((top(a) == top(b)).all())

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""Runs a network in PyTorch from the graph that `netc show FILE --json` prints: the independent judge of what netc computes.
+"""Runs a network in PyTorch from the graph that `netc show FILE --json` prints: the judge of what netc computes.
 
-    net_torch.py graph.json --weights synthetic|FILE.safetensors --input synthetic|x.npy --output y.npy [--double] [--all-values DIR]
+    net_torch.py graph.json --weights synthetic|FILE.safetensors --input synthetic|x.npy --output y.npy
+                 [--double] [--all-values DIR]
 
-NetModule is an ordinary nn.Module: it trains, and the keys of its state_dict are exactly the parameter names of the graph.
-Surprise: shapes in the graph have no batch, tensors here always have one in front. Constants and parameters used as values
-have batch 1, and broadcasting "from the right" puts the missing axes behind the batch, not in front of it.
+NetModule is an ordinary nn.Module: it trains, and the keys of its state_dict are the parameter names of the graph.
+Surprise: shapes in the graph have no batch, tensors here always have one in front. Constants and parameters
+used as values have batch 1, and broadcasting "from the right" puts the missing axes behind the batch.
 """
 import argparse
 import json
@@ -48,7 +49,7 @@ class NetModule(nn.Module):
         self._count_uses()
         self.reset_parameters()
 
-    # Written into the dictionaries of nn.Module directly: add_module refuses names such as "type" or "half", which are methods.
+    # Written into the dictionaries of nn.Module directly: add_module refuses names that are methods, "type" or "half".
     def _register(self, name, shape, is_buffer):
         if name in self.places:
             raise ValueError("parameter %s is there twice" % name)
@@ -105,7 +106,7 @@ class NetModule(nn.Module):
                          and producers.get(node["inputs"][0]) in ("batch_norm", "add")}
 
     def reset_parameters(self):
-        """He's normal initialisation (fan out) for convolutions, PyTorch's own for linear, 1 and 0 for norms, 0 for the rest."""
+        """He's normal initialisation (fan out) for convolutions, PyTorch's own for linear, 1, 0 for norms, else 0."""
         with torch.no_grad():
             for name in self.places:
                 value = self.value_of(name)
@@ -120,7 +121,8 @@ class NetModule(nn.Module):
     def load(self, weights):
         """`weights` is "synthetic" or the path of a safetensors file."""
         if weights == "synthetic":
-            tensors = {entry["name"]: synthetic.parameter(entry["name"], entry["shape"]) for entry in self.graph["parameters"]}
+            tensors = {entry["name"]: synthetic.parameter(entry["name"],
+                                                          entry["shape"]) for entry in self.graph["parameters"]}
         else:
             tensors, _ = safetensors_numpy.load(weights)
         with torch.no_grad():
@@ -129,7 +131,8 @@ class NetModule(nn.Module):
                     raise ValueError("%s: no tensor %s" % (weights, name))
                 value, array = self.value_of(name), tensors[name]
                 if list(value.shape) != list(array.shape):
-                    raise ValueError("%s: %s is %s, the network needs %s" % (weights, name, list(array.shape), list(value.shape)))
+                    raise ValueError("%s: %s is %s, the network needs %s" % (weights, name, list(array.shape),
+                                                                             list(value.shape)))
                 value.copy_(torch.from_numpy(np.array(array)))
         spare = [name for name in tensors if name not in self.places and not name.endswith("num_batches_tracked")]
         if spare:
@@ -137,14 +140,15 @@ class NetModule(nn.Module):
         return self
 
     def forward(self, *inputs, watch=None):
-        """One tensor [N, ...] for each input of the graph. Returns one tensor, or a list when the net has several outputs.
+        """One tensor [N, ...] for each input of the graph. Returns one tensor, or a list for several outputs.
         `watch(node, value)` sees every value (and switches the overwriting off)."""
         if len(inputs) != len(self.graph["inputs"]):
             raise ValueError("the network has %d inputs, got %d" % (len(self.graph["inputs"]), len(inputs)))
         values = {entry["name"]: x for entry, x in zip(self.graph["inputs"], inputs)}
         for entry, x in zip(self.graph["inputs"], inputs):
             if list(x.shape[1:]) != entry["shape"]:
-                raise ValueError("input %s is %s, the network needs %s" % (entry["name"], list(x.shape[1:]), entry["shape"]))
+                raise ValueError("input %s is %s, the network needs %s" % (entry["name"], list(x.shape[1:]),
+                                                                           entry["shape"]))
         batch = inputs[0].shape[0]
         self.dtype_now = inputs[0].dtype
         self.may_overwrite = self.training and watch is None
@@ -152,7 +156,8 @@ class NetModule(nn.Module):
             arguments = [values[name] for name in node["inputs"]]
             value = getattr(self, "op_" + node["op"])(node, *arguments)
             if list(value.shape[1:]) != node["shape"]:
-                raise ValueError("node %s (%s): %s here, %s in the graph" % (node["name"], node["op"], list(value.shape[1:]), node["shape"]))
+                raise ValueError("node %s (%s): %s here, %s in the graph" % (node["name"], node["op"],
+                                                                             list(value.shape[1:]), node["shape"]))
             if watch:
                 watch(node, value)
             values[node["name"]] = value
@@ -173,7 +178,8 @@ class NetModule(nn.Module):
     def op_conv(self, node, x):
         a = node["attributes"]
         lead = x.shape[:-3]             # axes before [C, H, W] act as batch
-        y = F.conv2d(x.reshape([-1] + list(x.shape[-3:])) if len(lead) > 1 else x, self.weight(node, "weight"), self.weight(node, "bias"),
+        y = F.conv2d(x.reshape([-1] + list(x.shape[-3:])) if len(lead) > 1 else x, self.weight(node, "weight"),
+                     self.weight(node, "bias"),
                      stride=a["stride"], padding=a["pad"], dilation=a["dilation"], groups=a["groups"])
         return y.reshape(list(lead) + list(y.shape[1:])) if len(lead) > 1 else y
 
@@ -181,8 +187,10 @@ class NetModule(nn.Module):
         return F.linear(x, self.weight(node, "weight"), self.weight(node, "bias"))
 
     def op_batch_norm(self, node, x):
-        return F.batch_norm(x, self.weight(node, "running_mean"), self.weight(node, "running_var"), self.weight(node, "weight"),
-                            self.weight(node, "bias"), training=self.training, momentum=0.1, eps=node["attributes"]["eps"])
+        return F.batch_norm(x, self.weight(node, "running_mean"), self.weight(node, "running_var"),
+                            self.weight(node, "weight"),
+                            self.weight(node,
+                                        "bias"), training=self.training, momentum=0.1, eps=node["attributes"]["eps"])
 
     def op_relu(self, node, x):
         return F.relu(x, inplace=self.may_overwrite and node["name"] in self.in_place)
@@ -216,7 +224,8 @@ class NetModule(nn.Module):
         return x / y
 
     def op_constant(self, node):
-        return torch.tensor(node["attributes"]["value"], dtype=torch.float64).to(self.dtype_now).reshape([1] + node["shape"])
+        return torch.tensor(node["attributes"]["value"],
+                            dtype=torch.float64).to(self.dtype_now).reshape([1] + node["shape"])
 
     def op_parameter(self, node):
         return self.weight(node, "value").unsqueeze(0)
@@ -227,11 +236,13 @@ class NetModule(nn.Module):
 
     def op_max_pool(self, node, x):
         a = node["attributes"]
-        return self.pooled(x, lambda t: F.max_pool2d(t, a["kernel"], stride=a["stride"], padding=a["pad"], ceil_mode=bool(a["ceil"])))
+        return self.pooled(x, lambda t: F.max_pool2d(t, a["kernel"], stride=a["stride"], padding=a["pad"],
+                                                     ceil_mode=bool(a["ceil"])))
 
     def op_avg_pool(self, node, x):
         a = node["attributes"]
-        return self.pooled(x, lambda t: F.avg_pool2d(t, a["kernel"], stride=a["stride"], padding=a["pad"], ceil_mode=bool(a["ceil"]),
+        return self.pooled(x, lambda t: F.avg_pool2d(t, a["kernel"], stride=a["stride"], padding=a["pad"],
+                                                     ceil_mode=bool(a["ceil"]),
                                                      count_include_pad=bool(a["count_pad"])))
 
     def op_global_avg_pool(self, node, x):
@@ -283,7 +294,8 @@ def main():
     parser = argparse.ArgumentParser(description="run a netc graph in PyTorch")
     parser.add_argument("graph", help="what `netc show FILE --json` printed")
     parser.add_argument("--weights", default="synthetic", help='"synthetic" or a .safetensors file')
-    parser.add_argument("--input", action="append", default=[], help='"synthetic" or a .npy file; once for each input of the network')
+    parser.add_argument("--input", action="append", default=[],
+                        help='"synthetic" or a .npy file; once for each input of the network')
     parser.add_argument("--batch", type=int, default=1, help="size of a synthetic batch")
     parser.add_argument("--output", help=".npy, or .safetensors for several outputs; without it a summary is printed")
     parser.add_argument("--double", action="store_true", help="compute in float64")
@@ -295,14 +307,16 @@ def main():
     net = NetModule(arguments.graph).load(arguments.weights).to(dtype).eval()
     sources = arguments.input or ["synthetic"] * len(net.graph["inputs"])
     if len(sources) != len(net.graph["inputs"]):
-        raise SystemExit("the network has %d inputs, --input was given %d times" % (len(net.graph["inputs"]), len(sources)))
+        raise SystemExit("the network has %d inputs, --input was given %d times" % (len(net.graph["inputs"]),
+                                                                                    len(sources)))
     inputs = [torch.from_numpy(read_input(source, entry["shape"], arguments.batch)).to(dtype)
               for source, entry in zip(sources, net.graph["inputs"])]
 
     watch = None
     if arguments.all_values:
         os.makedirs(arguments.all_values, exist_ok=True)
-        watch = lambda node, value: np.save(os.path.join(arguments.all_values, node["name"].replace("/", "_") + ".npy"), value.numpy())
+        watch = lambda node, value: np.save(os.path.join(arguments.all_values, node["name"].replace("/", "_") + ".npy"),
+                                            value.numpy())
     result = net(*inputs, watch=watch)
     result = result if isinstance(result, list) else [result]
     tensors = {output["name"]: value.numpy() for output, value in zip(net.graph["outputs"], result)}
@@ -311,7 +325,8 @@ def main():
     else:
         for name, value in tensors.items():
             flat = value.astype(np.float64).ravel()
-            print("%s %s first %.9e %.9e last %.9e sum %.9e sum_abs %.9e" % (name, list(value.shape), flat[0], flat[min(1, flat.size - 1)],
+            print("%s %s first %.9e %.9e last %.9e sum %.9e sum_abs %.9e" % (name, list(value.shape), flat[0],
+                                                                             flat[min(1, flat.size - 1)],
                                                                             flat[-1], flat.sum(), np.abs(flat).sum()))
 
 

@@ -3,9 +3,11 @@
 
     random_nets.py --seed N --count K --out DIR [--plain]
 
-The files are DIR/random_N.net .. DIR/random_N+K-1.net; each depends on its own number only, so that a failing one can be made again alone.
-Sizes are odd on purpose: maps down to 1 x 1, channel counts that no vector length divides, windows that hang over the edge.
-What PyTorch refuses (a pool padded by more than half its kernel) and what is not a number (no cell under a window) is avoided.
+The files are DIR/random_N.net .. DIR/random_N+K-1.net; each depends on its own number only, so that a failing one
+can be made again alone.
+Sizes are odd on purpose: maps down to 1 x 1, channel counts that no vector length divides, windows that hang over
+the edge. What PyTorch refuses (a pool padded by more than half its kernel) and what netc refuses (a window larger than
+its padded input) is avoided.
 --plain keeps to convolutional networks: no permute, reshape, softmax, axis sums, constants or loose parameters.
 """
 import argparse
@@ -30,7 +32,7 @@ class Value:
 
 
 class Writer:
-    """Emits one net, a statement at a time. A step takes a value [C, H, W] and returns one, or None when it cannot apply."""
+    """Emits one net, a statement at a time. A step takes a value [C, H, W] and returns one, or None if it cannot."""
 
     def __init__(self, number, plain):
         self.random = random.Random(number)
@@ -84,7 +86,8 @@ class Writer:
         if min(size) < 1:
             return None
         out = self.channels()
-        return self.let("%s |> {label}: conv(%d, %s, stride = %s, pad = %s)" % (x.name, out, kernel, stride, pad), [out] + size)
+        return self.let("%s |> {label}: conv(%d, %s, stride = %s, pad = %s)" % (x.name, out, kernel, stride, pad),
+                        [out] + size)
 
     def conv_norm(self, x):
         y = self.conv(x)
@@ -136,9 +139,11 @@ class Writer:
         """A residual whose shortcut changes the shape."""
         out, stride = self.channels(), self.random.choice([1, 2])
         size = [conv_size(n, 3, stride, 1, 1) for n in x.shape[1:]]
-        branch = self.batch_norm(self.let("%s |> {label}: conv(%d, 3, stride = %d)" % (x.name, out, stride), [out] + size))
+        branch = self.batch_norm(self.let("%s |> {label}: conv(%d, 3, stride = %d)" % (x.name, out, stride),
+                                          [out] + size))
         if stride == 2 and min(x.shape[1:]) >= 2 and self.maybe(0.5):
-            shortcut = self.let("%s |> avg_pool(2, ceil = true, count_pad = false) |> {label}: conv(%d, 1)" % (x.name, out), [out] + size)
+            text = "%s |> avg_pool(2, ceil = true, count_pad = false) |> {label}: conv(%d, 1)" % (x.name, out)
+            shortcut = self.let(text, [out] + size)
         else:
             shortcut = self.let("%s |> {label}: conv(%d, 1, stride = %d)" % (x.name, out, stride), [out] + size)
         return self.let("relu(%s + %s)" % (branch.name, shortcut.name), branch.shape)
@@ -146,8 +151,10 @@ class Writer:
     def gate(self, x):
         """Squeeze and excitation; the gate is [C, 1, 1]."""
         inner = max(1, x.shape[0] // self.random.choice([1, 2, 4]))
-        squeezed = self.let("%s |> global_avg_pool |> {label}: conv(%d, 1, bias = true) |> relu" % (x.name, inner), [inner, 1, 1])
-        gate = self.let("%s |> {label}: conv(%d, 1, bias = true) |> sigmoid" % (squeezed.name, x.shape[0]), [x.shape[0], 1, 1])
+        squeezed = self.let("%s |> global_avg_pool |> {label}: conv(%d, 1, bias = true) |> relu" % (x.name, inner),
+                            [inner, 1, 1])
+        gate = self.let("%s |> {label}: conv(%d, 1, bias = true) |> sigmoid" % (squeezed.name, x.shape[0]),
+                        [x.shape[0], 1, 1])
         if self.maybe(0.2):
             return self.let("%s / (%s + 1)" % (x.name, gate.name), x.shape)
         return self.let("%s * %s" % ((x.name, gate.name) if self.maybe(0.5) else (gate.name, x.name)), x.shape)
@@ -158,7 +165,7 @@ class Writer:
         return [b - a for a, b in zip([0] + cuts, cuts + [total])]
 
     def split(self, x):
-        """Parts of uneven widths, some of them changed, joined again, perhaps in another order or one of them dropped."""
+        """Parts of uneven widths, some changed, joined again, perhaps in another order or with one dropped."""
         if x.shape[0] < 2:
             return None
         sizes = self.sizes(x.shape[0])
@@ -181,7 +188,8 @@ class Writer:
             self.random.shuffle(parts)
         if len(parts) > 2 and self.maybe(0.2):
             parts.pop()
-        return self.let("concat([%s])" % ", ".join(part.name for part in parts), [sum(part.shape[0] for part in parts)] + x.shape[1:])
+        return self.let("concat([%s])" % ", ".join(part.name for part in parts),
+                        [sum(part.shape[0] for part in parts)] + x.shape[1:])
 
     def branches(self, x):
         """Branches of one input, concatenated: what FPN, ASPP and Inception have in common."""
@@ -189,11 +197,13 @@ class Writer:
         for _ in range(self.random.randint(2, 3)):
             out = self.channels()
             kernel, dilation = self.random.choice([(1, 1), (3, 1), (3, 2), (5, 1), (3, 3)])
-            text = "%s |> {label}: conv(%d, %d, dilation = %d)%s" % (x.name, out, kernel, dilation, " |> relu" if self.maybe(0.5) else "")
+            text = "%s |> {label}: conv(%d, %d, dilation = %d)%s" % (x.name, out, kernel, dilation,
+                                                                     " |> relu" if self.maybe(0.5) else "")
             parts.append(self.let(text, [out] + x.shape[1:]))
         if self.maybe(0.5):
             parts.append(x)
-        return self.let("concat([%s])" % ", ".join(part.name for part in parts), [sum(part.shape[0] for part in parts)] + x.shape[1:])
+        return self.let("concat([%s])" % ", ".join(part.name for part in parts),
+                        [sum(part.shape[0] for part in parts)] + x.shape[1:])
 
     def library_block(self, x):
         stride = self.random.choice([1, 1, 2])
@@ -202,18 +212,22 @@ class Writer:
         kind = self.random.choice(["bottleneck", "basic", "bottle2neck"])
         self.imports.add("blocks/res2net.net" if kind == "bottle2neck" else "blocks/bottleneck.net")
         if kind == "basic":
-            return self.let("%s |> {label}: basic(planes = %d, stride = %d)" % (x.name, planes, stride), [planes] + size)
+            return self.let("%s |> {label}: basic(planes = %d, stride = %d)" % (x.name, planes, stride),
+                            [planes] + size)
         if kind == "bottleneck":
             extra = self.random.choice(["", ", cardinality = 4, width = 32", ", cardinality = 3, width = 64"])
-            return self.let("%s |> {label}: bottleneck(planes = %d, stride = %d%s)" % (x.name, planes, stride, extra), [planes * 4] + size)
+            return self.let("%s |> {label}: bottleneck(planes = %d, stride = %d%s)" % (x.name, planes, stride, extra),
+                            [planes * 4] + size)
         width, scale = self.random.choice([26, 48, 64]), self.random.choice([2, 3, 4])
-        text = "%s |> {label}: bottle2neck(planes = %d, stride = %d, scale = %d, width = %d)" % (x.name, planes, stride, scale, width)
+        text = "%s |> {label}: bottle2neck(planes = %d, stride = %d, scale = %d, width = %d)" % (x.name, planes, stride,
+                                                                                                 scale, width)
         return self.let(text, [planes * 4] + size)
 
     # --- the rest of the operators ---
 
     def arithmetic(self, x):
-        return self.let(self.random.choice(["%s * 0.5", "%s + 0.25", "1 - %s", "(%s - 0.5) * 2", "%s / 3"]) % x.name, x.shape)
+        return self.let(self.random.choice(["%s * 0.5", "%s + 0.25", "1 - %s", "(%s - 0.5) * 2", "%s / 3"]) % x.name,
+                        x.shape)
 
     def swap_axes(self, x):
         c, h, w = x.shape
@@ -228,7 +242,8 @@ class Writer:
         if not divisors:
             return None
         g = self.random.choice(divisors)
-        return self.let("%s |> reshape([%d, %d, %d, %d]) |> permute([1, 0, 2, 3]) |> reshape([%d, %d, %d])" % (x.name, g, c // g, h, w, c, h, w), x.shape)
+        text = "%s |> reshape(%s) |> permute([1, 0, 2, 3]) |> reshape(%s)" % (x.name, [g, c // g, h, w], x.shape)
+        return self.let(text, x.shape)
 
     def radix_sum(self, x):
         """Softmax over parts, then their weighted sum: the core of split attention and selective kernels."""
@@ -237,7 +252,8 @@ class Writer:
             return None
         parts = self.let("%s |> reshape([2, %d, %d, %d])" % (x.name, c // 2, h, w), [2, c // 2, h, w])
         weights = self.let("%s |> softmax(axis = %s)" % (parts.name, self.random.choice(["0", "1", "-1"])), parts.shape)
-        return self.let("%s * %s |> %s(axis = 0)" % (parts.name, weights.name, self.random.choice(["sum", "mean"])), [c // 2, h, w])
+        return self.let("%s * %s |> %s(axis = 0)" % (parts.name, weights.name, self.random.choice(["sum", "mean"])),
+                        [c // 2, h, w])
 
     def loose_parameter(self, x):
         shape = self.random.choice([x.shape, [x.shape[0], 1, 1], [x.shape[2]], [1, x.shape[1], x.shape[2]]])
@@ -263,10 +279,12 @@ class Writer:
         self.lines.append("    output result = %s |> %s |> fc: linear(%d%s)%s" % (x.name, middle, classes, bias, tail))
 
     def net(self):
-        shape = [self.random.choice([1, 2, 3, 3, 4, 5, 8, 16, 19]), self.random.randint(5, 24), self.random.randint(5, 24)]
+        shape = [self.random.choice([1, 2, 3, 3, 4, 5, 8, 16, 19]), self.random.randint(5, 24),
+                 self.random.randint(5, 24)]
         x = Value("pixels", shape)
         steps = [self.conv] * 3 + [self.conv_norm] * 5 + [self.pool] * 3 + [self.residual] * 2 + [self.split] * 2
-        steps += [self.projected, self.gate, self.branches, self.conv_oblong, self.library_block, self.activation, self.batch_norm, self.arithmetic]
+        steps += [self.projected, self.gate, self.branches, self.conv_oblong, self.library_block, self.activation,
+                  self.batch_norm, self.arithmetic]
         if not self.plain:
             steps += [self.swap_axes, self.shuffle_channels, self.radix_sum, self.loose_parameter, self.fixed_numbers]
         wanted, tries = self.random.randint(2, 9), 0
@@ -278,7 +296,8 @@ class Writer:
         if self.maybe(0.15):
             x = self.conv(x) or x
         self.finish(x)
-        text = "# Made by tests/torch/random_nets.py --seed %d --count 1%s.\n" % (self.number, " --plain" if self.plain else "")
+        text = "# Made by tests/torch/random_nets.py --seed %d --count 1%s.\n" % (self.number,
+                                                                                  " --plain" if self.plain else "")
         text += "".join('import "%s"\n' % path for path in sorted(self.imports))
         return text + "net random_%d()\n{\n    input pixels %s\n%s\n}\n" % (self.number, shape, "\n".join(self.lines))
 

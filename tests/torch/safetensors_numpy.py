@@ -1,14 +1,15 @@
-"""The safetensors format with nothing but numpy and json: 8 bytes of header length, a JSON header, raw little-endian data.
+"""The safetensors format with nothing but numpy and json: the header's length, a JSON header, raw data.
 
-Surprises: tensors are kept in the order of the file, the data starts at a multiple of 8 (the header is padded with blanks),
-and float16/bfloat16 are read as float32, because the networks compute in float32.
+Surprises: tensors are kept in the order of the file, the data starts at a multiple of 8 (the header is padded with
+blanks), and float16/bfloat16 are read as float32, because the networks compute in float32.
 """
 import json
 import struct
 
 import numpy as np
 
-DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1", "U8": "|u1", "BOOL": "|b1"}
+DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2",
+          "I8": "|i1", "U8": "|u1", "BOOL": "|b1"}
 
 
 def load(path):
@@ -42,7 +43,8 @@ def save(path, tensors, metadata=None):
     for name, array in tensors.items():
         array = np.asarray(array)
         chunk = array.tobytes()         # C order whatever the strides are
-        header[name] = {"dtype": names[array.dtype.str], "shape": list(array.shape), "data_offsets": [offset, offset + len(chunk)]}
+        header[name] = {"dtype": names[array.dtype.str], "shape": list(array.shape),
+                        "data_offsets": [offset, offset + len(chunk)]}
         chunks.append(chunk)
         offset += len(chunk)
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")

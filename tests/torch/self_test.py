@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Tests of the scripts in this folder, without netc: every operator against plain numpy, the fill, the file format, the verdicts."""
+"""Tests of the scripts here, without netc: every operator against numpy, the fill, the file format, the verdicts."""
 import os
 import sys
 import tempfile
@@ -22,7 +22,8 @@ def graph(nodes, shape, parameters=()):
 
 
 def node(name, op, inputs, shape, attributes=None, parameters=None):
-    return {"name": name, "op": op, "inputs": inputs, "shape": shape, "attributes": attributes or {}, "parameters": parameters or {}}
+    return {"name": name, "op": op, "inputs": inputs, "shape": shape, "attributes": attributes or {},
+            "parameters": parameters or {}}
 
 
 def run(nodes, x, parameters=()):
@@ -43,7 +44,8 @@ def naive_conv(x, w, b, stride, pad, dilation, groups):
         first = o // (out // groups) * per
         for oy in range(oh):
             for ox in range(ow):
-                cells = padded[:, first:first + per, oy * stride[0]:oy * stride[0] + dilation[0] * (kh - 1) + 1:dilation[0],
+                cells = padded[:, first:first + per,
+                               oy * stride[0]:oy * stride[0] + dilation[0] * (kh - 1) + 1:dilation[0],
                                ox * stride[1]:ox * stride[1] + dilation[1] * (kw - 1) + 1:dilation[1]]
                 y[:, o, oy, ox] += (cells * w[o]).sum(axis=(1, 2, 3))
     return y
@@ -63,7 +65,8 @@ def naive_pool(x, kernel, stride, pad, ceil, mode):
             if mode == "max":
                 y[:, :, oy, ox] = cells.max(axis=(2, 3))
             else:
-                y[:, :, oy, ox] = cells.sum(axis=(2, 3)) / (counted if mode == "counting" else cells.shape[2] * cells.shape[3])
+                inside = cells.shape[2] * cells.shape[3]
+                y[:, :, oy, ox] = cells.sum(axis=(2, 3)) / (counted if mode == "counting" else inside)
     return y
 
 
@@ -80,7 +83,8 @@ def test_fill():
 
 
 def test_conv(x):
-    for kernel, stride, pad, dilation, groups, out in (([3, 3], [1, 1], [1, 1], [1, 1], 1, 5), ([2, 3], [2, 1], [0, 2], [1, 2], 2, 4),
+    for kernel, stride, pad, dilation, groups, out in (([3, 3], [1, 1], [1, 1], [1, 1], 1, 5),
+                                                       ([2, 3], [2, 1], [0, 2], [1, 2], 2, 4),
                                                        ([1, 1], [3, 2], [0, 0], [1, 1], 4, 8)):
         shape = [out, x.shape[1] // groups] + kernel
         w, b = synthetic.parameter("c.weight", shape), synthetic.parameter("c.bias", [out])
@@ -91,10 +95,12 @@ def test_conv(x):
 
 
 def test_pools(x):
-    for kernel, stride, pad, ceil in ((2, 2, 0, False), (3, 2, 1, True), (3, 3, 1, True), (4, 1, 2, False), (2, 3, 1, True), (1, 2, 0, False)):
+    for kernel, stride, pad, ceil in ((2, 2, 0, False), (3, 2, 1, True), (3, 3, 1, True), (4, 1, 2, False),
+                                      (2, 3, 1, True), (1, 2, 0, False)):
         for mode in ("max", "counting", "inside"):
             want = naive_pool(x, kernel, stride, pad, ceil, mode)
-            attributes = {"kernel": [kernel] * 2, "stride": [stride] * 2, "pad": [pad] * 2, "ceil": ceil, "count_pad": mode == "counting"}
+            attributes = {"kernel": [kernel] * 2, "stride": [stride] * 2, "pad": [pad] * 2, "ceil": ceil,
+                          "count_pad": mode == "counting"}
             nodes = [node("p", "max_pool" if mode == "max" else "avg_pool", ["x"], list(want.shape[1:]), attributes)]
             same(run(nodes, x), want, "%s pool %s" % (mode, attributes))
 
@@ -108,7 +114,8 @@ def test_elementwise(x):
         numbers = np.arange(1, 1 + int(np.prod(shape, dtype=int))) / 7.0
         k = node("k", "constant", [], shape, {"value": numbers.tolist()})
         for op, function in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply), ("div", np.divide)):
-            same(run([k, node("e", op, ["x", "k"], [c, h, w])], x), function(x, numbers.reshape(shape)), "%s %s" % (op, shape))
+            same(run([k, node("e", op, ["x", "k"], [c, h, w])], x), function(x, numbers.reshape(shape)),
+                 "%s %s" % (op, shape))
     p = synthetic.parameter("p", [w])
     nodes = [node("p", "parameter", [], [w], parameters={"value": "p"}), node("e", "sub", ["p", "x"], [c, h, w])]
     same(run(nodes, x, [("p", [w])]), p.astype(float) - x, "parameter")
@@ -149,7 +156,8 @@ def test_batch_norm(x):
 def test_files():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "a.safetensors")
-        tensors = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.arange(3, dtype=np.int64), "t": np.ones((2, 3), np.float32).T}
+        tensors = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.arange(3, dtype=np.int64),
+                   "t": np.ones((2, 3), np.float32).T}
         safetensors_numpy.save(path, tensors, {"who": "test"})
         read, metadata = safetensors_numpy.load(path)
         assert list(read) == list(tensors) and metadata == {"who": "test"}
@@ -176,8 +184,8 @@ def main():
         test(x)
     test_files()
     test_verdicts()
-    texts = [random_nets.Writer(number, number % 2 == 1).net() for number in range(200)]
-    assert texts == [random_nets.Writer(number, number % 2 == 1).net() for number in range(200)], "random nets are not repeatable"
+    texts, again = ([random_nets.Writer(number, number % 2 == 1).net() for number in range(200)] for _ in range(2))
+    assert texts == again, "random nets are not repeatable"
     print("ok")
 
 

@@ -1,7 +1,8 @@
-"""The synthetic fill: weights and inputs from a hash of their name, the same in every implementation (`--weights=synthetic`).
+"""The synthetic fill: weights and inputs from a hash of their name, the same in every implementation.
 
-h(name) is FNV-1a over the UTF-8 name; element i (row-major) is murmur3's finaliser of h + i * 0x9E3779B1, its upper 24 bits
-as a number in [0, 1). All integer arithmetic is modulo 2^32; what is derived from it is computed in double and rounded to float32.
+h(name) is FNV-1a over the UTF-8 name; element i (row-major) is murmur3's finaliser of h + i * 0x9E3779B1, its upper
+24 bits as a number in [0, 1). All integer arithmetic is modulo 2^32; what is derived from it is computed in double and
+rounded to float32.
 """
 import math
 

@@ -4,7 +4,7 @@
     netc show netdefs/fashion/resnext.net --json > graph.json
     train_fashion.py graph.json --output netdefs/fashion/resnext.safetensors
 
-Fixed seeds and a fixed number of epochs; the last weights are written, never those of the epoch with the best test accuracy.
+Fixed seeds and a fixed number of epochs; the last weights are written, never those of the epoch that tested best.
 The pictures come from Debian's package dataset-fashion-mnist; mean and std are those of the graph's preprocessing.
 """
 import argparse
@@ -89,7 +89,7 @@ def main():
     parser = argparse.ArgumentParser(description="train a netc graph on Fashion-MNIST")
     parser.add_argument("graph")
     parser.add_argument("--output", required=True, help="the .safetensors file to write")
-    parser.add_argument("--start", help="weights to start from: a further cycle of training; without it they are random")
+    parser.add_argument("--start", help="weights for a further cycle; without it they are random")
     parser.add_argument("--data", default="/usr/share/datasets/fashion-mnist")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch", type=int, default=64)
@@ -123,10 +123,12 @@ def main():
     groups = [{"params": matrices, "weight_decay": arguments.decay}, {"params": vectors, "weight_decay": 0.0}]
     optimizer = torch.optim.SGD(groups, lr=arguments.rate, momentum=0.9, nesterov=True)
     steps = len(images) // arguments.batch
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, arguments.rate, total_steps=steps * arguments.epochs, pct_start=0.25,
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, arguments.rate, total_steps=steps * arguments.epochs,
+                                                   pct_start=0.25,
                                                    cycle_momentum=False, div_factor=10, final_div_factor=1000)
     count = sum(p.numel() for p in net.parameters())
-    print("%s: %d trained parameters, %d epochs, %s" % (net.graph["network"], count, arguments.epochs, vars(arguments)), flush=True)
+    print("%s: %d trained parameters, %d epochs, %s" % (net.graph["network"], count, arguments.epochs, vars(arguments)),
+          flush=True)
 
     begin, spent = time.time(), 0.0
     for epoch in range(arguments.epochs):
@@ -149,9 +151,11 @@ def main():
               % (epoch + 1, total / steps, accuracy, test_loss, time.time() - begin, spent), flush=True)
 
     tensors = {name: value.detach().contiguous().numpy() for name, value in net.state_dict().items()}
-    recipe = before + "SGD nesterov 0.9, one cycle to %g, %d epochs of batch %d, shift %d and mirror, label smoothing %g, weight decay %g, seed %d" % (
-        arguments.rate, arguments.epochs, arguments.batch, arguments.shift, arguments.smoothing, arguments.decay, arguments.seed)
-    safetensors_numpy.save(arguments.output, tensors, {"network": net.graph["network"], "data": "Fashion-MNIST", "training": recipe,
+    recipe = before + (
+        "SGD nesterov 0.9, one cycle to {rate:g}, {epochs} epochs of batch {batch}, shift {shift} and mirror, "
+        "label smoothing {smoothing:g}, weight decay {decay:g}, seed {seed}".format(**vars(arguments)))
+    safetensors_numpy.save(arguments.output, tensors,
+                           {"network": net.graph["network"], "data": "Fashion-MNIST", "training": recipe,
                                                        "test_accuracy": "%.2f" % accuracy})
     again = TrainedNet(arguments.graph).load(arguments.output)
     accuracy, test_loss = evaluate(again, test_images, test_labels)
