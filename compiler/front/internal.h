@@ -76,6 +76,8 @@ struct token {
     const char *text; /* NAME DOT_NAME DOT_INT INT REAL STRING: interned */
     enum bracket_kind bracket;
     bool invented;    /* a closing bracket that the text lacks */
+    bool closes;      /* takes its bracket off the stack when it is handed out */
+    bool again;       /* it was unexpected already: not handed out a third time */
 };
 
 struct parser {
@@ -90,12 +92,10 @@ struct parser {
     int n_open;
     struct token last, before[3]; /* what was handed to the parser, latest first */
     bool recovering;              /* token_recover() is skipping: brackets that do not match are part of the first fault */
-    struct token stuck;           /* the token that was unexpected last: twice in a row, and recovery leads nowhere */
     int errors;
     enum bracket_kind next_brace; /* what a { would open here */
     struct token pending[MOST_NESTING + 4]; /* tokens to hand out before the scanner is asked again, last one first */
     int n_pending;
-    int handed_back; /* how often an unexpected } was left to close its body: without an end to it, recovery could turn in a circle */
     void *scanner;
 };
 

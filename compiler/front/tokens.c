@@ -61,6 +61,14 @@ static void push_back(struct parser *parser, struct token token)
     parser->pending[parser->n_pending++] = token;
 }
 
+static struct token take_pending(struct parser *parser)
+{
+    struct token token = parser->pending[--parser->n_pending];
+    parser->n_open -= token.closes;
+    token.closes = false;
+    return token;
+}
+
 static const char *before_what(const struct token *token, char *room, size_t size)
 {
     const struct source *source = source_get(token->span.file);
@@ -78,12 +86,11 @@ static struct token close_brackets(struct parser *parser, int keep, struct token
                  before_what(&token, room, sizeof room));
     push_back(parser, token);
     for (int i = keep; i < parser->n_open; i++) {
-        struct token close = {.kind = close_sign[parser->open[i].kind], .bracket = parser->open[i].kind, .invented = true};
+        struct token close = {.kind = close_sign[parser->open[i].kind], .bracket = parser->open[i].kind, .invented = true, .closes = true};
         close.span = (struct span){token.span.file, token.span.first, token.span.first};
         push_back(parser, close);
     }
-    parser->n_open = keep;
-    return parser->pending[--parser->n_pending];
+    return take_pending(parser);
 }
 
 static bool open_bracket(struct parser *parser, struct token *token)
@@ -120,8 +127,8 @@ static bool close_bracket(struct parser *parser, struct token *token)
     if (at >= 0) {
         struct token late = *token;
         late.bracket = parser->open[at].kind;
+        late.closes = true;
         *token = close_brackets(parser, at + 1, late);
-        parser->n_open--; /* the one that `late` closes */
         return true;
     }
     struct bracket *top = parser->n_open ? &parser->open[parser->n_open - 1] : NULL;
@@ -194,7 +201,7 @@ static struct token next_token(struct parser *parser)
     struct token token = {.kind = END_OF_TEXT};
     while (!parser->stopped) {
         if (parser->n_pending) {
-            return parser->pending[--parser->n_pending];
+            return take_pending(parser);
         }
         NET_STYPE value = {0};
         token = (struct token){0};
@@ -246,23 +253,15 @@ static bool is_restart(const struct parser *parser, const struct token *token, i
 
 void token_recover(struct parser *parser, struct token unexpected)
 {
-    if (parser->errors && unexpected.kind == parser->stuck.kind && unexpected.span.first == parser->stuck.span.first) {
-        parser->stopped = true; /* pushed back once and unexpected again */
-        return;
-    }
-    parser->stuck = unexpected;
     bool opens = !unexpected.invented && (unexpected.kind == '(' || unexpected.kind == '[' || unexpected.kind == '{');
     int base = parser->n_open - opens;
     while (base > 0 && parser->open[base - 1].kind != BRACKET_BODY) {
         base--;
     }
-    if (unexpected.kind == '}' && unexpected.bracket == BRACKET_BODY) {
-        push_back(parser, unexpected); /* it still closes its body */
-        parser->stopped |= ++parser->handed_back > 2 * MOST_NESTING;
-        return;
-    }
+    bool ends_body = unexpected.kind == '}' && unexpected.bracket == BRACKET_BODY;
     bool misplaced = is_keyword(unexpected.kind) && !is_first_on_line(parser, unexpected.span);
-    if (!misplaced && is_restart(parser, &unexpected, base)) {
+    if (!unexpected.again && (ends_body || (!misplaced && is_restart(parser, &unexpected, base)))) {
+        unexpected.again = true;
         push_back(parser, unexpected);
         return;
     }
@@ -272,6 +271,7 @@ void token_recover(struct parser *parser, struct token unexpected)
         token = next_token(parser);
     }
     parser->recovering = false;
+    token.again = true;
     push_back(parser, token);
 }
 

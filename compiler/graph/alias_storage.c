@@ -13,9 +13,10 @@ struct place { /* where a value lies: blocks [lead, lead + blocks) of a storage 
     int64_t lead, blocks;
 };
 
+/* Plain values count in blocks too, of 16 elements: what they share memory with is [C,1,1]. */
 static int64_t blocks_of(const struct node *n)
 {
-    return n->type.layout.kind == LAYOUT_BLOCKS ? layout_blocks(n->type) : 1;
+    return layout_blocks(n->type);
 }
 
 static bool overlap(const struct node *a, const struct node *b)
@@ -61,7 +62,8 @@ static bool reads(const struct node *n, const struct node *value)
 /* May `n` be written over `v`? Nobody reads those bytes later, and n itself reads them only at the place that it writes. */
 static bool can_take_over(const struct graph *g, const struct node *n, const struct node *v, const int *last_use)
 {
-    if (!v->storage || v->op == OP_constant || v->op == OP_parameter || v->op == OP_input) return false;
+    enum op source = v->storage ? v->storage->owner->op : OP_input;
+    if (source == OP_constant || source == OP_parameter || source == OP_input) return false;
     if (v->type.layout.kind != LAYOUT_BLOCKS || v->type.layout.block != n->type.layout.block || v->type.layout.halo != n->type.layout.halo ||
         v->type.layout.seg != n->type.layout.seg || !shape_equal(v->type.shape, n->type.shape)) return false;
     if (n->algorithm != ALGORITHM_map && overlap(n->in[0], v)) return false;

@@ -100,7 +100,7 @@ static enum algorithm for_node(const struct node *n)
 static bool supported(struct diags *d, const struct node *n)
 {
     if (n->algorithm != ALGORITHM_generic) return true;
-    if (n->op != OP_conv && n->op != OP_linear && n->op != OP_batch_norm && n->op != OP_scale_shift) return true;
+    if (n->op != OP_conv && n->op != OP_linear) return true;
     diag_error(d, CHECK_lowering_rank, n->origin, "%s on a tensor of rank %d can be checked and interpreted, but not compiled yet",
                op_info(n->op)->name, n->type.shape.rank);
     return false;

@@ -47,6 +47,14 @@ static bool is_number(const struct node *n)
     return n->op == OP_constant && shape_elements(n->type.shape) == 1;
 }
 
+/* Was the padding of a plain value written, behind its last element? Most lowerings write elements only. */
+static bool has_padding(const struct node *n)
+{
+    if (shape_elements(n->type.shape) % BLOCK == 0) return true;
+    if (n->op == OP_reshape) return has_padding(n->in[0]);
+    return n->op == OP_linear || n->op == OP_constant || n->op == OP_parameter;
+}
+
 /* A new convert node of `value`; the caller puts it where it belongs. */
 static struct node *new_convert(struct layouts *s, struct node *value, enum kind kind)
 {
@@ -65,7 +73,7 @@ struct made { struct node *convert[KIND_COUNT]; };
 static struct node *as_kind(struct layouts *s, struct made *made, struct node *value, enum kind from, enum kind kind,
                             struct node ***order, size_t *n, size_t *capacity)
 {
-    if (from == kind || is_number(value)) return value;
+    if (from == kind) return value;
     struct node **slot = &made[value->id].convert[kind];
     if (!*slot) {
         *slot = new_convert(s, value, kind);
@@ -87,12 +95,15 @@ static bool insert_converts(struct layouts *s)
         enum kind want = kind[i];
         for (int k = 0; k < at->n_in; k++) {
             enum kind w = reads_pixels(at, at->in[k]) ? KIND_PIXELS : want;
+            if (at->algorithm == ALGORITHM_map && is_number(at->in[k])) continue;
             at->in[k] = as_kind(s, made, at->in[k], kind[at->in[k]->id], w, &order, &n, &capacity);
         }
         for (int k = 0; k < at->n_epilogue; k++)
-            if (at->epilogue[k].operand) {
+            if (at->epilogue[k].operand && !is_number(at->epilogue[k].operand)) {
                 struct node *o = at->epilogue[k].operand;
-                at->epilogue[k].operand = as_kind(s, made, o, kind[o->id], want, &order, &n, &capacity);
+                /* a linear layer reads vectors of it: a copy has the padding */
+                enum kind from = at->op == OP_linear && kind[o->id] == KIND_PLAIN && !has_padding(o) ? KIND_ROWS : kind[o->id];
+                at->epilogue[k].operand = as_kind(s, made, o, from, want, &order, &n, &capacity);
             }
         PUSH(g->arena, order, n, capacity, at);
     }
@@ -257,7 +268,7 @@ static void own_members(struct layouts *s)
                 struct node *other = g->node[j];
                 if (other->op != OP_concat || other->algorithm != ALGORITHM_view) continue;
                 for (int q = 0; q < other->n_in; q++)
-                    if (other->in[q] == m && !(other == n && q == k)) own = other == n ? q > k : other->id > n->id;
+                    if (other->in[q] == m && !(other == n && q == k)) own = own && (other == n ? q > k : other->id > n->id);
             }
             if (!own) n->in[k] = insert_copy(s, n, m, s->seg[root(s, m->id)]);
         }
@@ -304,15 +315,30 @@ static struct layout layout_for(enum kind kind, int64_t channels, int64_t seg, i
     }
 }
 
-/* A conversion that changes no byte: [C,1,1] in blocks without border or segments is [C] plain. */
-static bool same_bytes(const struct type *a, const struct type *b)
+/* A conversion that changes no byte: [C,1,1] in blocks without border or segments is [C] plain. From blocks to blocks it is a copy
+ * that somebody wanted; and who reads blocks reads all lanes, so what is plain must have its padding. */
+static bool same_bytes(const struct node *n)
 {
-    const struct type *t[2] = {a, b};
+    const struct node *end[2] = {n->in[0], n};
     for (int i = 0; i < 2; i++) {
-        if (t[i]->layout.block != BLOCK || t[i]->layout.seg || t[i]->layout.halo) return false;
-        if (t[i]->layout.kind == LAYOUT_BLOCKS && t[i]->shape.dim[1] * t[i]->shape.dim[2] != 1) return false;
+        const struct type *t = &end[i]->type;
+        if (t->layout.block != BLOCK || t->layout.seg || t->layout.halo) return false;
+        if (t->layout.kind == LAYOUT_BLOCKS && t->shape.dim[1] * t->shape.dim[2] != 1) return false;
     }
-    return true;
+    if (n->in[0]->type.layout.kind == n->type.layout.kind) return false;
+    return n->type.layout.kind == LAYOUT_PLAIN || has_padding(n->in[0]);
+}
+
+/* What becomes a view cannot be written into a concatenation's memory. */
+static bool *members(struct layouts *s)
+{
+    struct graph *g = s->graph;
+    bool *member = NEW_ARRAY(s->context->scratch, bool, g->n_node);
+    for (size_t i = 0; i < g->n_node; i++) {
+        const struct node *n = g->node[i];
+        for (int k = 0; k < n->n_in && n->op == OP_concat && n->algorithm == ALGORITHM_view; k++) member[n->in[k]->id] = true;
+    }
+    return member;
 }
 
 bool choose_layout(struct graph *g, struct pass_context *c)
@@ -323,6 +349,7 @@ bool choose_layout(struct graph *g, struct pass_context *c)
     own_members(&s);
     int64_t *seg = NEW_ARRAY(c->scratch, int64_t, g->n_node);
     int *halo = NEW_ARRAY(c->scratch, int, g->n_node);
+    bool *member = members(&s);
     for (size_t i = 0; i < g->n_node; i++) seg[i] = s.seg[root(&s, (int)i)];
     choose_halos(&s, halo);
     for (size_t i = 0; i < g->n_node; i++) {
@@ -331,7 +358,7 @@ bool choose_layout(struct graph *g, struct pass_context *c)
     }
     for (size_t i = 0; i < g->n_node; i++) {
         struct node *n = g->node[i];
-        if (n->op == OP_convert && n->in[0]->op != OP_input && same_bytes(&n->type, &n->in[0]->type)) n->algorithm = ALGORITHM_view;
+        if (n->op == OP_convert && n->in[0]->op != OP_input && !member[i] && same_bytes(n)) n->algorithm = ALGORITHM_view;
     }
     return true;
 }

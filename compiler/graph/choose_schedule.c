@@ -84,7 +84,7 @@ static void schedule_direct(struct node *n, const struct target *t)
     double reduction = (double)(d.ic * d.kh * d.kw);
     struct tile rows = best_tile(d.oh, d.ow, d.ob * a_block, a_block, d.groups > 1, reduction, t);
     struct tile flat = d.flat ? best_tile(1, d.oh * d.ow, d.ob * a_block, a_block, false, reduction, t) : (struct tile){.cycles = 1e300};
-    bool is_flat = flat.cycles < rows.cycles * 0.97 || d.oh * d.ow == 1;
+    bool is_flat = d.flat && (flat.cycles < rows.cycles * 0.97 || d.oh * d.ow == 1);
     struct tile tile = is_flat ? flat : rows;
     struct schedule *s = &n->schedule;
     *s = (struct schedule){.rows = is_flat ? 0 : 1, .cols = (int)tile.cols, .channels = (int)tile.nv * t->lanes, .band = (int)d.oh};

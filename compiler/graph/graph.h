@@ -21,8 +21,8 @@ enum element { ELEMENT_F32, ELEMENT_COUNT }; /* f16 bf16 u8 s8 s32 come with the
 extern const char *const element_name[ELEMENT_COUNT];
 
 /* How a value lies in memory; LAYOUT_NONE before choose_layout.
- * plain:  row-major f32, the last dimension dense, the whole padded with zeros to a multiple of 16 elements; block 1 ("rows"):
- *         without that padding, memory of the caller.
+ * plain:  row-major f32, the last dimension dense, the whole padded to a multiple of 16 elements, the padding written or not;
+ *         block 1 ("rows"): without that padding, memory of the caller.
  * blocks: [C,H,W] as [blocks][H + 2 halo][W + 2 halo][block]. block is 16, or C itself where C < 16 and nothing needs vectors
  *         of channels (pictures). seg > 0: every seg channels start a new block; pad lanes are zero. halo: a border, written
  *         by the producer with zeros. */

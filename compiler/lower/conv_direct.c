@@ -39,7 +39,8 @@ static void use_buffers(struct lowering *l, struct direct *c)
         c->x = x;
         c->w = use_weights(l, "w", w, 4, (int64_t[]){ob, d->kh, d->kw * d->block, BLOCK});
     } else {
-        c->x = use_value(l, DIR_IN, "x", n->in[0]);
+        /* of a plain value nobody need have written the padding */
+        c->x = n->op == OP_linear && d->ic % BLOCK ? use_rows(l, DIR_IN, "x", n->in[0]) : use_value(l, DIR_IN, "x", n->in[0]);
         if (d->kh * d->kw == 1) c->w = use_weights(l, "w", w, 4, (int64_t[]){ob, d->ib, rows_a_block(c), BLOCK});
         else c->w = use_weights(l, "w", w, 6, (int64_t[]){ob, d->ib, d->kh, d->kw, rows_a_block(c), BLOCK});
     }
@@ -83,6 +84,7 @@ static struct element_ref weight_at(const struct direct *c, struct affine block,
 static struct element_ref input_at(const struct lowering *l, const struct direct *c, const struct tile *t, const struct step *k, struct affine p)
 {
     const struct conv_dims *d = &c->d;
+    if (c->x->rank == 1) return at(c->x, affine_add(affine_scale(k->ib, BLOCK), k->i));
     struct affine y = affine_plus(affine_add(affine_scale(t->row, d->sy), affine_scale(k->ky, d->dy)), d->py);
     struct affine col = affine_scale(affine_add(t->col, p), d->sx);
     if (c->pixels) return at(c->x, y, affine_add(affine_plus(affine_scale(col, d->block), d->px * d->block), k->i));

@@ -88,6 +88,22 @@ static void elementwise(struct lowering *l)
     close_axes(l, &x);
 }
 
+/* A batch norm that nothing absorbed: the channels are axis 0. */
+static void scale_shift(struct lowering *l)
+{
+    struct builder *b = &l->build;
+    struct node *n = l->node;
+    int64_t elements = (n->type.shape.dim[0] + BLOCK - 1) / BLOCK * BLOCK;
+    struct buffer *in = use_rows(l, DIR_IN, "x", n->in[0]);
+    struct buffer *scale = use_weights(l, "w", (struct pack){.param = n->param[0], .kind = PACK_PLAIN}, 1, &elements);
+    struct buffer *shift = use_weights(l, "b", (struct pack){.param = n->param[1], .kind = PACK_PLAIN}, 1, &elements);
+    result(l);
+    struct axes x = open_axes(l, n->type.shape, -1);
+    struct expr *v = expr_load(b, 1, same(in, &x));
+    store(l, &x, expr_op(b, VOP_fma, v, expr_load(b, 1, at(scale, x.at[0])), expr_load(b, 1, at(shift, x.at[0]))));
+    close_axes(l, &x);
+}
+
 static void moved(struct lowering *l) /* permute, slice */
 {
     struct node *n = l->node;
@@ -181,6 +197,7 @@ struct kernel *lower_generic(struct lowering *l)
     case OP_concat: concat(l); break;
     case OP_softmax: softmax(l); break;
     case OP_sum: case OP_mean: reduction(l); break;
+    case OP_scale_shift: scale_shift(l); break;
     default: elementwise(l);
     }
     return kernel_end(&l->build);

@@ -46,7 +46,7 @@ void end(struct lowering *l, struct affine opened)
 static int64_t block_bytes(const struct node *v)
 {
     struct layout y = v->type.layout;
-    if (y.kind != LAYOUT_BLOCKS) return 0;
+    if (y.kind != LAYOUT_BLOCKS) return BLOCK * 4; /* a part of [C,1,1] taken as plain */
     return (v->type.shape.dim[1] + 2 * y.halo) * (v->type.shape.dim[2] + 2 * y.halo) * y.block * 4;
 }
 
@@ -80,7 +80,8 @@ struct buffer *use_rows(struct lowering *l, enum direction dir, const char *name
 {
     int64_t one = 1;
     bool scalar = v->type.shape.rank == 0;
-    return declare(l, dir, name, scalar ? 1 : v->type.shape.rank, scalar ? &one : v->type.shape.dim, (struct argument){memory_of(l, v), 0});
+    struct argument a = {memory_of(l, v), v->lead * block_bytes(v)};
+    return declare(l, dir, name, scalar ? 1 : v->type.shape.rank, scalar ? &one : v->type.shape.dim, a);
 }
 
 struct buffer *use_weights(struct lowering *l, const char *name, struct pack pack, int rank, const int64_t *dim)

@@ -21,7 +21,7 @@ def check_errors(path):
     got = netc("check", *arguments_of(path), path.name, cwd=HERE)
     if got.code != 1 or got.out:
         raise Failure(f"netc check ended with {got.code}, expected diagnostics and 1\n{got.out}{got.err}")
-    verdict(path.with_suffix(".err"), got.err, diagnostics)
+    verdict(path.with_suffix(".err"), got.err.replace(f"{ROOT}/", ""), diagnostics)
 
 
 def check_shown(path, form):
