@@ -1,9 +1,10 @@
 /* The grammar of .net files: tokens to a syntax tree, which knows no meaning.
  *
- * What would surprise: tokens come from net_lex() in tokens.c, not from flex; the first one says whether a file or a single
- * expression (of -D) follows. A label is read as an expression, since convs[i]: starts like a value; its form is checked in the
- * action. After an error, token_recover() has already skipped to a token at which a statement or an item starts, so that the
- * `error` rules only forget the token that was wrong. There is no %destructor: all values lie in arenas.
+ * What would surprise: tokens come from net_lex() in tokens.c, not from flex; the first one says whether a file or a
+ * single expression (of -D) follows. A label is read as an expression, since convs[i]: starts like a value; its form
+ * is checked in the action. After an error, token_recover() has already skipped to a token at which a statement or an
+ * item starts, so that the `error` rules only forget the token that was wrong. There is no %destructor: all values lie
+ * in arenas.
  */
 %require "3.8"
 %define api.pure full
@@ -34,21 +35,22 @@ int net_lex(NET_STYPE *, struct span *, struct parser *);
 #define ABORT_IF_STOPPED do { if (parser->stopped || parser->last.kind == END_OF_TEXT) YYABORT; } while (0)
 static void net_error(struct span *, struct parser *, const char *);
 static struct syntax *with(struct parser *, struct syntax *, struct syntax *, struct syntax *, struct syntax *);
-static struct syntax *binary(struct parser *, enum sign, struct syntax *, struct syntax *, struct span, struct span mark);
+static struct syntax *binary(struct parser *, enum sign, struct syntax *, struct syntax *, struct span, struct span);
 static struct syntax *piped(struct parser *, struct syntax *, struct syntax *, struct span);
 static struct syntax *labelled(struct parser *, struct syntax *, struct syntax *, struct span);
 static struct syntax *called(struct parser *, struct syntax *, struct syntax *, struct span);
 static struct syntax *grow(struct parser *, struct syntax *, struct syntax *, struct span);
 }
 %token START_FILE "the start of a file" START_EXPRESSION "the start of an expression" END_OF_TEXT 0 "the end"
-%token IMPORT "`import`" AS "`as`" NET "`net`" BLOCK "`block`" FUNCTION "`function`" INPUT "`input`" FROM "`from`" OUTPUT "`output`"
-%token LABELS "`labels`" LET "`let`" VAR "`var`" SET "`set`" RETURN "`return`" ASSERT "`assert`" IF "`if`" THEN "`then`" ELSE "`else`"
+%token IMPORT "`import`" AS "`as`" NET "`net`" BLOCK "`block`" FUNCTION "`function`"
+%token INPUT "`input`" FROM "`from`" OUTPUT "`output`" LABELS "`labels`"
+%token LET "`let`" VAR "`var`" SET "`set`" RETURN "`return`" ASSERT "`assert`" IF "`if`" THEN "`then`" ELSE "`else`"
 %token FOR "`for`" IN "`in`" AND "`and`" OR "`or`" NOT "`not`" TRUE "`true`" FALSE "`false`" SHARED "`shared`"
 %token PIPE "`|>`" UPTO "`..<`" EQ "`==`" NE "`!=`" LE "`<=`" GE "`>=`"
 %token <text> NAME "a name" DOT_NAME ".name" DOT_INT ".number" INT "an integer" REAL "a real number" STRING "a string"
 %type <node> items item params param_list param statements statement body inputs names name_list else_part range
-%type <node> expr pipeline step group_steps disjunction conjunction negation comparison sum product unary postfix primary
-%type <node> args arg_list arg exprs input_from label_clause
+%type <node> expr pipeline step group_steps disjunction conjunction negation comparison sum product unary postfix
+%type <node> primary args arg_list arg exprs input_from label_clause
 %%
 start: START_FILE items                     { parser->root = $2; }
     | START_EXPRESSION expr                 { parser->root = $2; } ;
@@ -56,10 +58,11 @@ start: START_FILE items                     { parser->root = $2; }
 items: %empty                               { $$ = FRESH(file, @$); }
     | items item                            { $$ = $2 ? grow(parser, $1, $2, @$) : $1; } ;
 item: IMPORT STRING                         { $$ = with(parser, NAMED(import, @$, $2, @2), NULL, NULL, NULL); }
-    | IMPORT STRING AS NAME                 { $$ = with(parser, NAMED(import, @$, $2, @2), NAMED(name, @4, $4, @4), NULL, NULL); }
+    | IMPORT STRING AS NAME                 { $$ = NAMED(import, @$, $2, @2); ADD($$, NAMED(name, @4, $4, @4)); }
     | LET names '=' expr                    { $$ = with(parser, FRESH(let, @$), $2, $4, NULL); }
     | NET NAME params body                  { $$ = with(parser, NAMED(net, @$, $2, @2), FRESH(inputs, @2), $3, $4); }
-    | FUNCTION NAME params body             { $$ = with(parser, NAMED(function, @$, $2, @2), FRESH(inputs, @2), $3, $4); }
+    | FUNCTION NAME params body             { $$ = with(parser, NAMED(function, @$, $2, @2), FRESH(inputs, @2),
+                                                          $3, $4); }
     | BLOCK inputs PIPE NAME params body    { $$ = with(parser, NAMED(block, @$, $4, @4), $2, $5, $6); }
     | error                                 { ABORT_IF_STOPPED; $$ = NULL; yyclearin; yyerrok; } ;
 inputs: NAME                                { $$ = grow(parser, FRESH(inputs, @$), NAMED(name, @1, $1, @1), @$); }
@@ -136,7 +139,8 @@ postfix: primary
     | postfix DOT_NAME                      { $$ = with(parser, NAMED(dot_name, @$, $2, @2), $1, NULL, NULL); }
     | postfix DOT_INT                       { $$ = with(parser, NAMED(dot_int, @$, $2, @2), $1, NULL, NULL); } ;
 primary: NAME                               { $$ = NAMED(name, @$, $1, @$); }
-    | INT                                   { $$ = NAMED(int, @$, $1, @$); $$->integer = parse_integer(parser, $1, @$); }
+    | INT                                   { $$ = NAMED(int, @$, $1, @$);
+                                              $$->integer = parse_integer(parser, $1, @$); }
     | REAL                                  { $$ = NAMED(real, @$, $1, @$); $$->real = parse_real(parser, $1, @$); }
     | STRING                                { $$ = NAMED(string, @$, $1, @$); }
     | TRUE                                  { $$ = FRESH(bool, @$); $$->truth = true; }
@@ -160,7 +164,8 @@ arg: expr
 /* ---- making nodes ---- */
 
 /* A node and up to three children; NULL is an absent one. */
-static struct syntax *with(struct parser *parser, struct syntax *node, struct syntax *a, struct syntax *b, struct syntax *c)
+static struct syntax *with(struct parser *parser, struct syntax *node, struct syntax *a, struct syntax *b,
+                           struct syntax *c)
 {
     ADD(node, a);
     ADD(node, b);
@@ -175,7 +180,8 @@ static struct syntax *grow(struct parser *parser, struct syntax *parent, struct 
     return parent;
 }
 
-static struct syntax *binary(struct parser *parser, enum sign sign, struct syntax *a, struct syntax *b, struct span span, struct span mark)
+static struct syntax *binary(struct parser *parser, enum sign sign, struct syntax *a, struct syntax *b,
+                             struct span span, struct span mark)
 {
     struct syntax *node = b ? FRESH(binary, span) : FRESH(unary, span);
     node->sign = sign;
@@ -233,15 +239,15 @@ enum class { CLASS_ITSELF, CLASS_OPERATOR, CLASS_VALUE, CLASS_STATEMENT };
 static enum class class_of(yysymbol_kind_t token, bool value)
 {
     switch (token) {
-    case YYSYMBOL_AND: case YYSYMBOL_OR: case YYSYMBOL_EQ: case YYSYMBOL_NE: case YYSYMBOL_LE: case YYSYMBOL_GE: case YYSYMBOL_PIPE:
-    case YYSYMBOL_DOT_NAME: case YYSYMBOL_DOT_INT:
+    case YYSYMBOL_AND: case YYSYMBOL_OR: case YYSYMBOL_EQ: case YYSYMBOL_NE: case YYSYMBOL_LE: case YYSYMBOL_GE:
+    case YYSYMBOL_PIPE: case YYSYMBOL_DOT_NAME: case YYSYMBOL_DOT_INT:
         return CLASS_OPERATOR;
     case YYSYMBOL_INT: case YYSYMBOL_REAL: case YYSYMBOL_TRUE: case YYSYMBOL_FALSE: case YYSYMBOL_NOT:
         return CLASS_VALUE;
     case YYSYMBOL_NAME: case YYSYMBOL_STRING:
         return value ? CLASS_VALUE : CLASS_ITSELF;
-    case YYSYMBOL_VAR: case YYSYMBOL_SET: case YYSYMBOL_RETURN: case YYSYMBOL_ASSERT: case YYSYMBOL_FOR: case YYSYMBOL_INPUT:
-    case YYSYMBOL_OUTPUT:
+    case YYSYMBOL_VAR: case YYSYMBOL_SET: case YYSYMBOL_RETURN: case YYSYMBOL_ASSERT: case YYSYMBOL_FOR:
+    case YYSYMBOL_INPUT: case YYSYMBOL_OUTPUT:
         return CLASS_STATEMENT;
     default:
         return CLASS_ITSELF;
@@ -253,7 +259,7 @@ static bool is_told(const char *name, bool operators, bool values, bool statemen
 {
     char c = name[0] == '\'' && name[2] == '\'' ? name[1] : 0;
     bool told = (operators && c && strchr("+-*/%<>[(", c)) || (values && c && strchr("[(-", c));
-    return told || (values && !strcmp(name, "`if`")) || (statements && (!strcmp(name, "`if`") || !strcmp(name, "`let`")));
+    return told || ((values || statements) && !strcmp(name, "`if`")) || (statements && !strcmp(name, "`let`"));
 }
 
 static int yyreport_syntax_error(const yypcontext_t *context, struct parser *parser)
@@ -280,7 +286,8 @@ static int yyreport_syntax_error(const yypcontext_t *context, struct parser *par
     }
     for (int i = 0; i < n; i++) {
         const char *name = yysymbol_name(token[i]);
-        if (!told[class_of(token[i], value)] && !is_told(name, told[CLASS_OPERATOR], told[CLASS_VALUE], told[CLASS_STATEMENT])) {
+        bool covered = is_told(name, told[CLASS_OPERATOR], told[CLASS_VALUE], told[CLASS_STATEMENT]);
+        if (!told[class_of(token[i], value)] && !covered) {
             expected[count++] = name;
         }
     }

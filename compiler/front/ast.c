@@ -19,7 +19,7 @@ static const char *const kind_names[] = {
 
 static const char *const sign_texts[] = {
 #define SIGN(name, text) text,
-    SIGNS(SIGN)
+#include "front/signs.def"
 #undef SIGN
 };
 
@@ -41,7 +41,8 @@ struct syntax *syntax_new(struct arena *arena, enum syntax_kind kind, struct spa
     return node;
 }
 
-struct syntax *syntax_named(struct arena *arena, enum syntax_kind kind, struct span span, const char *text, struct span mark)
+struct syntax *syntax_named(struct arena *arena, enum syntax_kind kind, struct span span, const char *text,
+                            struct span mark)
 {
     struct syntax *node = syntax_new(arena, kind, span);
     node->text = text;
@@ -126,11 +127,13 @@ static bool print_head(struct text *out, const struct syntax *node)
     case SYNTAX_real: text_add(out, "%s", node->text); return false;
     case SYNTAX_bool: text_add(out, node->truth ? "true" : "false"); return false;
     case SYNTAX_string: print_quoted(out, node->text); return false;
-    case SYNTAX_param:
-        text_add(out, node->child[0] ? "(%s" : "%s", node->text);
-        return node->child[0];
-    case SYNTAX_binary: case SYNTAX_unary: text_add(out, "(%s", sign_text(node->sign)); return true;
-    case SYNTAX_import: text_add(out, "(import "); print_quoted(out, node->text); return true;
+    case SYNTAX_param: text_add(out, node->child[0] ? "(%s" : "%s", node->text); return node->child[0];
+    case SYNTAX_binary:
+    case SYNTAX_unary: text_add(out, "(%s", sign_text(node->sign)); return true;
+    case SYNTAX_import:
+        text_add(out, "(import ");
+        print_quoted(out, node->text);
+        return true;
     default:
         text_add(out, "(%s%s%s", syntax_kind_name(node->kind), node->text ? " " : "", node->text ? node->text : "");
         return true;

@@ -1,10 +1,12 @@
 /* Calls: binding arguments to parameters, applying blocks, functions, nets and operators.
  *
- * A call whose block lacks its input only binds: bottleneck(cardinality = 32) is a value, and binding may go on. Defaults are
- * evaluated when the block is applied, left to right, where they see the input and the parameters before them.
+ * A call whose block lacks its input only binds: bottleneck(cardinality = 32) is a value, and binding may go on.
+ * Defaults are evaluated when the block is applied, left to right, where they see the input and the parameters before
+ * them.
  *
- * What would surprise: in x |> f(t) the t is a parameter of f even if it is a tensor, since the input stands before |>; f(t) alone
- * applies f to t. And a label covers what the called body creates, not the arguments, which are evaluated at the caller's path.
+ * What would surprise: in x |> f(t) the t is a parameter of f even if it is a tensor, since the input stands before
+ * |>; f(t) alone applies f to t. And a label covers what the called body creates, not the arguments, which are
+ * evaluated at the caller's path.
  */
 #include "front/internal.h"
 
@@ -28,7 +30,8 @@ static const char *signature(const struct item *item)
 static void note_signature(struct elaborator *e, const struct item *item)
 {
     if (item->build) {
-        note(e, NO_SPAN, "it is declared as %s", item->variadic ? intern_printf("%s(value, ...)", item->name) : signature(item));
+        note(e, NO_SPAN, "it is declared as %s",
+             item->variadic ? intern_printf("%s(value, ...)", item->name) : signature(item));
     } else {
         note(e, item->mark, "it is declared here");
     }
@@ -44,9 +47,11 @@ static int find_param(const struct item *item, const char *name)
     return -1;
 }
 
-static struct value unknown_param(struct elaborator *e, struct frame *frame, const struct item *item, const struct given *given)
+static struct value unknown_param(struct elaborator *e, struct frame *frame, const struct item *item,
+                                  const struct given *given)
 {
-    fail_span(e, frame, given->at, given->at->mark, CHECK_argument_unknown, "%s has no parameter `%s`", item->name, given->name);
+    fail_span(e, frame, given->at, given->at->mark, CHECK_argument_unknown, "%s has no parameter `%s`", item->name,
+              given->name);
     const char **names = NEW_ARRAY(e->module, const char *, item->n_param + 1);
     for (int i = 0; i < item->n_param; i++) {
         names[i] = item->params->child[i]->text;
@@ -61,7 +66,8 @@ static bool bind_one(struct elaborator *e, struct frame *frame, struct bound *bo
     const struct item *item = bound->item;
     struct argument *argument = &bound->argument[i];
     if (argument->given) {
-        fail(e, frame, given->at, CHECK_argument_bound_twice, "`%s` of %s is bound already", item->params->child[i]->text, item->name);
+        fail(e, frame, given->at, CHECK_argument_bound_twice, "`%s` of %s is bound already",
+             item->params->child[i]->text, item->name);
         note(e, argument->span, "here");
         return false;
     }
@@ -73,15 +79,16 @@ static bool surplus(struct elaborator *e, struct frame *frame, const struct item
 {
     fail(e, frame, given->at, CHECK_argument_surplus, "%s has no parameter left for this argument", item->name);
     if (item->kind == ITEM_BLOCK && item->n_input && item->n_param == 0) {
-        note(e, given->at->span, "this is %s; %s is applied to a tensor: x |> %s", value_shown(e->module, given->value), item->name,
-             item->name);
+        note(e, given->at->span, "this is %s; %s is applied to a tensor: x |> %s", value_shown(e->module, given->value),
+             item->name, item->name);
     }
     note_signature(e, item);
     return false;
 }
 
 /* By position first, in order into what is unbound; then by name. */
-static bool bind_all(struct elaborator *e, struct frame *frame, struct bound *bound, const struct given *given, size_t n)
+static bool bind_all(struct elaborator *e, struct frame *frame, struct bound *bound, const struct given *given,
+                     size_t n)
 {
     int next = 0;
     bool good = true;
@@ -104,7 +111,8 @@ static bool bind_all(struct elaborator *e, struct frame *frame, struct bound *bo
     return good;
 }
 
-static bool bind_rest(struct elaborator *e, struct frame *frame, struct bound *bound, const struct given *given, size_t n)
+static bool bind_rest(struct elaborator *e, struct frame *frame, struct bound *bound, const struct given *given,
+                      size_t n)
 {
     struct value list = value_list(e->module, n);
     for (size_t i = 0; i < n; i++) {
@@ -120,7 +128,8 @@ static bool bind_rest(struct elaborator *e, struct frame *frame, struct bound *b
 }
 
 /* The same with more arguments bound; NULL after a diagnostic. */
-static const struct bound *bind(struct elaborator *e, struct frame *frame, const struct bound *before, const struct given *given, size_t n)
+static const struct bound *bind(struct elaborator *e, struct frame *frame, const struct bound *before,
+                                const struct given *given, size_t n)
 {
     struct bound *bound = NEW(e->module, struct bound);
     *bound = *before;
@@ -141,7 +150,8 @@ static bool check_missing(struct elaborator *e, struct frame *frame, const struc
         const struct syntax *param = item->params->child[i];
         if (!bound->argument[i].given && !param->child[0]) {
             bool outermost = at == item->syntax;
-            fail_span(e, frame, at, outermost ? item->mark : at->span, CHECK_argument_missing, "%s needs `%s`", item->name, param->text);
+            fail_span(e, frame, at, outermost ? item->mark : at->span, CHECK_argument_missing, "%s needs `%s`",
+                      item->name, param->text);
             if (outermost) {
                 note(e, NO_SPAN, "a value is given with -D %s=VALUE", param->text);
             } else {
@@ -153,7 +163,8 @@ static bool check_missing(struct elaborator *e, struct frame *frame, const struc
     return true;
 }
 
-static void add_binding(struct elaborator *e, struct frame *frame, const char *name, struct value value, struct span span)
+static void add_binding(struct elaborator *e, struct frame *frame, const char *name, struct value value,
+                        struct span span)
 {
     struct binding *binding = NEW(e->module, struct binding);
     *binding = (struct binding){name, value, span, false, frame->scope->first};
@@ -180,8 +191,8 @@ static bool fill(struct elaborator *e, struct frame *callee, const struct bound 
     return true;
 }
 
-static struct value run_operator(struct elaborator *e, struct frame *frame, const struct bound *bound, struct value *input,
-                                 struct syntax *at, const char *path, bool labelled)
+static struct value run_operator(struct elaborator *e, struct frame *frame, const struct bound *bound,
+                                 struct value *input, struct syntax *at, const char *path, bool labelled)
 {
     const struct item *item = bound->item;
     struct frame callee = {.item = item, .module = item->module, .path = path, .site = frame->site};
@@ -197,8 +208,8 @@ static struct value run_operator(struct elaborator *e, struct frame *frame, cons
     return item->build(&call);
 }
 
-static struct value run_definition(struct elaborator *e, struct frame *frame, const struct bound *bound, struct value *input,
-                                   struct syntax *at, const char *path, struct net_run *net)
+static struct value run_definition(struct elaborator *e, struct frame *frame, const struct bound *bound,
+                                   struct value *input, struct syntax *at, const char *path, struct net_run *net)
 {
     const struct item *item = bound->item;
     struct site site = {item->name, at->span, frame->site};
@@ -221,13 +232,14 @@ static struct value run_definition(struct elaborator *e, struct frame *frame, co
     }
     struct value result = run_body(e, &callee, item->body);
     if (result.kind == VALUE_NONE && !net) {
-        return fail_span(e, &callee, item->syntax, item->mark, CHECK_return_missing, "%s ends without `return`", item->name);
+        return fail_span(e, &callee, item->syntax, item->mark, CHECK_return_missing, "%s ends without `return`",
+                         item->name);
     }
     return result;
 }
 
-static struct value run_inner_net(struct elaborator *e, struct frame *frame, const struct bound *bound, struct value *input,
-                                  struct syntax *at, const char *path)
+static struct value run_inner_net(struct elaborator *e, struct frame *frame, const struct bound *bound,
+                                  struct value *input, struct syntax *at, const char *path)
 {
     struct record *record = NEW(e->module, struct record);
     struct net_run run = {.given = input, .n_given = bound->item->n_input, .record = record};
@@ -235,8 +247,8 @@ static struct value run_inner_net(struct elaborator *e, struct frame *frame, con
     return result.kind == VALUE_ERROR ? result : (struct value){.kind = VALUE_RECORD, .record = record};
 }
 
-static struct value apply(struct elaborator *e, struct frame *frame, const struct bound *bound, struct value *input, struct syntax *at,
-                          const char *path, bool labelled)
+static struct value apply(struct elaborator *e, struct frame *frame, const struct bound *bound, struct value *input,
+                          struct syntax *at, const char *path, bool labelled)
 {
     const struct item *item = bound->item;
     if (!check_missing(e, frame, bound, at)) {
@@ -288,7 +300,8 @@ static struct given *eval_arguments(struct elaborator *e, struct frame *frame, s
 
 static struct value not_callable(struct elaborator *e, struct frame *frame, struct syntax *at, struct value value)
 {
-    fail(e, frame, at, CHECK_not_callable, "only blocks, nets and functions can be called, this is %s", value_shown(e->module, value));
+    fail(e, frame, at, CHECK_not_callable, "only blocks, nets and functions can be called, this is %s",
+         value_shown(e->module, value));
     explain(e, value);
     return ERROR_VALUE;
 }
@@ -299,14 +312,16 @@ static bool has_input(const struct item *item, const struct given *given, size_t
     return item->n_input && n && !given[0].name && value_holds_tensor(given[0].value);
 }
 
-static struct value apply_with_inputs(struct elaborator *e, struct frame *frame, const struct bound *bound, const struct given *given,
-                                      size_t n, struct syntax *at, const char *path, bool labelled)
+static struct value apply_with_inputs(struct elaborator *e, struct frame *frame, const struct bound *bound,
+                                      const struct given *given, size_t n, struct syntax *at, const char *path,
+                                      bool labelled)
 {
     size_t inputs = (size_t)bound->item->n_input;
     struct value *input = NEW_ARRAY(e->module, struct value, inputs);
     for (size_t i = 0; i < inputs; i++) {
         if (i >= n || given[i].name) {
-            return fail(e, frame, at, CHECK_inputs_count, "%s takes %zu inputs, it gets %zu", bound->item->name, inputs, i);
+            return fail(e, frame, at, CHECK_inputs_count, "%s takes %zu inputs, it gets %zu", bound->item->name, inputs,
+                        i);
         }
         input[i] = given[i].value;
     }
@@ -315,8 +330,8 @@ static struct value apply_with_inputs(struct elaborator *e, struct frame *frame,
 }
 
 /* `piped`: the call is a step of a pipeline, so that its arguments are parameters whatever they are. */
-static struct value call_value(struct elaborator *e, struct frame *frame, struct value callee, struct syntax *at, const char *path,
-                               bool labelled, bool piped)
+static struct value call_value(struct elaborator *e, struct frame *frame, struct value callee, struct syntax *at,
+                               const char *path, bool labelled, bool piped)
 {
     struct given *given = eval_arguments(e, frame, at);
     size_t n = at->count - 1;
@@ -360,10 +375,12 @@ static struct value eval_step(struct elaborator *e, struct frame *frame, struct 
 }
 
 /* The inputs of a block from the value before |>: itself, or the elements of a list if it takes several. */
-static struct value *spread_inputs(struct elaborator *e, struct frame *frame, const struct item *item, struct value *in, struct syntax *at)
+static struct value *spread_inputs(struct elaborator *e, struct frame *frame, const struct item *item, struct value *in,
+                                   struct syntax *at)
 {
     if (in->kind == VALUE_BLOCK || in->kind == VALUE_FUNCTION || in->kind == VALUE_MODULE) {
-        fail(e, frame, at, CHECK_input_kind, "%s is applied to a tensor, this is %s", item->name, value_shown(e->module, *in));
+        fail(e, frame, at, CHECK_input_kind, "%s is applied to a tensor, this is %s", item->name,
+             value_shown(e->module, *in));
         return NULL;
     }
     if (item->n_input == 1) {
@@ -378,7 +395,8 @@ static struct value *spread_inputs(struct elaborator *e, struct frame *frame, co
     return in->list->item;
 }
 
-static struct value apply_at(struct elaborator *e, struct frame *frame, struct syntax *at, struct value in, const char *path, bool labelled)
+static struct value apply_at(struct elaborator *e, struct frame *frame, struct syntax *at, struct value in,
+                             const char *path, bool labelled)
 {
     struct value step = eval_step(e, frame, at);
     if (step.kind == VALUE_ERROR || in.kind == VALUE_ERROR) {

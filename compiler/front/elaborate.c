@@ -1,7 +1,8 @@
 /* Elaboration: from a file and the name of a net to the graph, and how its errors are told.
  *
- * What would surprise: -D values are expressions of the language, evaluated where the net is defined; an error is told once a
- * place in the text, however often that place is run; and no half-made graph leaves, so the caller gets NULL after any error.
+ * What would surprise: -D values are expressions of the language, evaluated where the net is defined; an error is told
+ * once a place in the text, however often that place is run; and no half-made graph leaves, so the caller gets NULL
+ * after any error.
  */
 #include "front/internal.h"
 
@@ -10,8 +11,8 @@
 
 /* ---- errors ---- */
 
-static struct value fail_v(struct elaborator *e, const struct frame *frame, struct syntax *at, struct span span, enum check check,
-                           const char *format, va_list args)
+static struct value fail_v(struct elaborator *e, const struct frame *frame, struct syntax *at, struct span span,
+                           enum check check, const char *format, va_list args)
 {
     enum { MOST_ERRORS = 100, COST = 20 };
     e->silent = at->failed || e->stopped;
@@ -27,7 +28,8 @@ static struct value fail_v(struct elaborator *e, const struct frame *frame, stru
     return ERROR_VALUE;
 }
 
-struct value fail(struct elaborator *e, const struct frame *frame, struct syntax *at, enum check check, const char *format, ...)
+struct value fail(struct elaborator *e, const struct frame *frame, struct syntax *at, enum check check,
+                  const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -36,8 +38,8 @@ struct value fail(struct elaborator *e, const struct frame *frame, struct syntax
     return value;
 }
 
-struct value fail_span(struct elaborator *e, const struct frame *frame, struct syntax *at, struct span span, enum check check,
-                       const char *format, ...)
+struct value fail_span(struct elaborator *e, const struct frame *frame, struct syntax *at, struct span span,
+                       enum check check, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -101,12 +103,13 @@ static struct item *choose_net(struct elaborator *e, const struct module *module
         if (item && item->kind == ITEM_NET) {
             return item;
         }
-        diag_error_file(e->diags, CHECK_net_unknown, module->shown, "there is no net `%s`; %s%s", name, count ? "its nets are " : "it has none",
-                        names);
+        diag_error_file(e->diags, CHECK_net_unknown, module->shown, "there is no net `%s`; %s%s", name,
+                        count ? "its nets are " : "it has none", names);
         return NULL;
     }
     if (count != 1) {
-        diag_error_file(e->diags, CHECK_net_unknown, module->shown, count ? "it has several nets: write %s:NAME with one of %s" : "it defines no net",
+        diag_error_file(e->diags, CHECK_net_unknown, module->shown,
+                        count ? "it has several nets: write %s:NAME with one of %s" : "it defines no net",
                         module->shown, names);
         return NULL;
     }
@@ -124,17 +127,19 @@ static void unknown_definition(struct elaborator *e, const struct item *net, con
         text_add(&text, "%s%s", i ? ", " : "", known[i]);
     }
     const char *near = nearest_name(name, known, (size_t)net->n_param);
-    diag_error_file(e->diags, CHECK_define_unknown, intern_printf("-D %s", name), "%s has no parameter `%s`%s%s%s", net->name, name,
-                    near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "");
+    diag_error_file(e->diags, CHECK_define_unknown, intern_printf("-D %s", name), "%s has no parameter `%s`%s%s%s",
+                    net->name, name, near ? ", did you mean `" : "", near ? near : "", near ? "`?" : "");
     diag_note(e->diags, NO_SPAN, net->n_param ? "its parameters are %s" : "it has no parameters", text_string(&text));
 }
 
-static struct value defined_value(struct elaborator *e, const struct item *net, const struct definition *define, struct span *span)
+static struct value defined_value(struct elaborator *e, const struct item *net, const struct definition *define,
+                                  struct span *span)
 {
     const char *shown = intern_printf("-D %s", define->name);
     int file = source_add(shown, shown, arena_printf(e->perm, "%s", define->value), strlen(define->value));
     *span = (struct span){file, 0, (int)strlen(define->value)};
-    struct syntax *root = check_encoding(e->diags, file) ? parse_source(e->perm, e->module, e->diags, file, true) : NULL;
+    struct syntax *root =
+        check_encoding(e->diags, file) ? parse_source(e->perm, e->module, e->diags, file, true) : NULL;
     if (!root) {
         return ERROR_VALUE;
     }
@@ -158,7 +163,8 @@ static struct argument *defined_arguments(struct elaborator *e, const struct ite
         if (found < 0) {
             unknown_definition(e, net, define->name);
         } else if (argument[found].given) {
-            diag_error_file(e->diags, CHECK_argument_bound_twice, intern_printf("-D %s", define->name), "`%s` is given twice", define->name);
+            diag_error_file(e->diags, CHECK_argument_bound_twice, intern_printf("-D %s", define->name),
+                            "`%s` is given twice", define->name);
         } else {
             argument[found].given = true;
             argument[found].value = defined_value(e, net, define, &argument[found].span);
@@ -179,7 +185,7 @@ static void check_outputs(struct elaborator *e, struct item *net)
     }
 }
 
-/* The lets of the file that was asked for are evaluated even if nothing reads them: `netc check` shall tell their faults. */
+/* The lets of the file that was asked for run even if nothing reads them: `netc check` shall tell their faults. */
 static void run_lets(struct elaborator *e, struct module *module)
 {
     for (size_t i = 0; i < module->count; i++) {
@@ -210,7 +216,8 @@ static struct graph *elaborate(struct elaborator *e, struct module *module, cons
     return diag_errors(e->diags) == errors ? e->graph : NULL;
 }
 
-static struct elaborator *new_elaborator(struct arena *perm, struct arena *module, struct diags *diags, const struct front_options *options)
+static struct elaborator *new_elaborator(struct arena *perm, struct arena *module, struct diags *diags,
+                                         const struct front_options *options)
 {
     struct elaborator *e = NEW(module, struct elaborator);
     e->perm = perm;
@@ -233,7 +240,8 @@ static const char *split_file(struct elaborator *e, const char *given, const cha
     return arena_copy(e->perm, given, (size_t)(colon - given));
 }
 
-struct graph *elaborate_file(struct arena *perm, struct arena *module, struct diags *diags, const struct front_options *options)
+struct graph *elaborate_file(struct arena *perm, struct arena *module, struct diags *diags,
+                             const struct front_options *options)
 {
     struct elaborator *e = new_elaborator(perm, module, diags, options);
     const char *net, *path = split_file(e, options->file, &net);
@@ -242,8 +250,8 @@ struct graph *elaborate_file(struct arena *perm, struct arena *module, struct di
     return file && diag_errors(diags) == errors ? elaborate(e, file, net) : NULL;
 }
 
-struct graph *elaborate_text(struct arena *perm, struct arena *module, struct diags *diags, const struct front_options *options,
-                             const char *bytes, size_t length)
+struct graph *elaborate_text(struct arena *perm, struct arena *module, struct diags *diags,
+                             const struct front_options *options, const char *bytes, size_t length)
 {
     struct elaborator *e = new_elaborator(perm, module, diags, options);
     const char *net, *path = split_file(e, options->file ? options->file : "text", &net);

@@ -1,8 +1,8 @@
 /* Expressions: syntax trees to values.
  *
- * What would surprise: there is one step counter for the whole elaboration and one for the depth of the C stack, checked here
- * for every expression, so that no input runs away. An operand that is an ERROR makes the result one without a word, but the
- * other operands are still evaluated, since they may have faults of their own.
+ * What would surprise: there is one step counter for the whole elaboration and one for the depth of the C stack,
+ * checked here for every expression, so that no input runs away. An operand that is an ERROR makes the result one
+ * without a word, but the other operands are still evaluated, since they may have faults of their own.
  */
 #include "front/internal.h"
 
@@ -25,7 +25,8 @@ bool spend(struct elaborator *e, struct frame *frame, struct syntax *at, int64_t
 bool enter(struct elaborator *e, struct frame *frame, struct syntax *at)
 {
     if (++e->eval_depth > MOST_EVAL_DEPTH && !e->stopped) {
-        fail(e, frame, at, CHECK_recursion_limit, "expressions, statements and calls are nested deeper than %d", MOST_EVAL_DEPTH);
+        fail(e, frame, at, CHECK_recursion_limit, "expressions, statements and calls are nested deeper than %d",
+             MOST_EVAL_DEPTH);
         stop(e);
     }
     return !e->stopped;
@@ -45,7 +46,8 @@ bool eval_condition(struct elaborator *e, struct frame *frame, struct syntax *at
         return false;
     }
     if (value.kind != VALUE_BOOL) {
-        fail(e, frame, at, CHECK_condition_bool, "a condition is true or false, this is %s", value_shown(e->module, value));
+        fail(e, frame, at, CHECK_condition_bool, "a condition is true or false, this is %s",
+             value_shown(e->module, value));
         explain(e, value);
         return false;
     }
@@ -60,7 +62,8 @@ static bool range_end(struct elaborator *e, struct frame *frame, struct syntax *
         return false;
     }
     if (!value_whole(value, end)) {
-        fail(e, frame, at, CHECK_range_whole, "a range goes between whole numbers, this is %s", value_shown(e->module, value));
+        fail(e, frame, at, CHECK_range_whole, "a range goes between whole numbers, this is %s",
+             value_shown(e->module, value));
         explain(e, value);
         return false;
     }
@@ -76,8 +79,8 @@ bool eval_range(struct elaborator *e, struct frame *frame, struct syntax *at, st
             range->list = value.list;
             range->count = (int64_t)value.list->count;
         } else if (value.kind != VALUE_ERROR) {
-            fail(e, frame, at, CHECK_range_whole, "`for` goes through a list or a range such as 0 ..< n, not through %s",
-                 value_shown(e->module, value));
+            fail(e, frame, at, CHECK_range_whole,
+                 "`for` goes through a list or a range such as 0 ..< n, not through %s", value_shown(e->module, value));
             explain(e, value);
         }
         return range->list;
@@ -136,7 +139,8 @@ static const char *label_at(struct elaborator *e, struct frame *frame, struct sy
         const char *before = label_on(e, frame, label->child[0]);
         return joined(before, index_text(e, frame, label->child[1]));
     }
-    case SYNTAX_dot_name: case SYNTAX_dot_int: return joined(label_on(e, frame, label->child[0]), label->text);
+    case SYNTAX_dot_name:
+    case SYNTAX_dot_int: return joined(label_on(e, frame, label->child[0]), label->text);
     default: return joined(frame->path, label->text);
     }
 }
@@ -158,8 +162,10 @@ const char *eval_label(struct elaborator *e, struct frame *frame, struct syntax 
         return NULL;
     }
     size_t length = strlen(path);
-    if (path[strspn(path, allowed)] || !length || path[0] == '.' || path[length - 1] == '.' || strstr(path, "..") || length > LONGEST) {
-        fail(e, frame, label, CHECK_label_text, "`%.60s` is no name for parameters: letters, digits, _ and - between dots", path);
+    if (path[strspn(path, allowed)] || !length || path[0] == '.' || path[length - 1] == '.' || strstr(path, "..") ||
+        length > LONGEST) {
+        fail(e, frame, label, CHECK_label_text,
+             "`%.60s` is no name for parameters: letters, digits, _ and - between dots", path);
         return NULL;
     }
     return path;
@@ -184,7 +190,9 @@ static struct value eval_literal(struct elaborator *e, struct frame *frame, stru
 struct value checked_list(struct elaborator *e, struct frame *frame, struct syntax *at, struct value list)
 {
     list = list_close(list);
-    return list.list->depth <= MOST_LIST_DEPTH ? list : fail(e, frame, at, CHECK_list_limit, "lists nest to %d", MOST_LIST_DEPTH);
+    return list.list->depth <= MOST_LIST_DEPTH
+               ? list
+               : fail(e, frame, at, CHECK_list_limit, "lists nest to %d", MOST_LIST_DEPTH);
 }
 
 static struct value eval_list(struct elaborator *e, struct frame *frame, struct syntax *at)
@@ -252,7 +260,8 @@ static struct value eval_labelled(struct elaborator *e, struct frame *frame, str
     }
     struct value value = eval_call(e, frame, call, path ? path : frame->path, true);
     if (value.kind == VALUE_BLOCK || value.kind == VALUE_FUNCTION) {
-        return fail(e, frame, at, CHECK_label_call, "a label names what a call creates, but this call lacks its input: write x |> label: ...");
+        return fail(e, frame, at, CHECK_label_call,
+                    "a label names what a call creates, but this call lacks its input: write x |> label: ...");
     }
     return path ? value : ERROR_VALUE;
 }
@@ -292,11 +301,13 @@ static struct value eval_logic(struct elaborator *e, struct frame *frame, struct
     return eval_condition(e, frame, at->child[1], &truth) ? value_bool(truth) : ERROR_VALUE;
 }
 
-static struct value joined_lists(struct elaborator *e, struct frame *frame, struct syntax *at, const struct list *a, const struct list *b)
+static struct value joined_lists(struct elaborator *e, struct frame *frame, struct syntax *at, const struct list *a,
+                                 const struct list *b)
 {
     size_t count = a->count + b->count;
     if (count > MOST_LIST) {
-        return fail(e, frame, at, CHECK_list_limit, "a list has at most %d elements, this would have %zu", MOST_LIST, count);
+        return fail(e, frame, at, CHECK_list_limit, "a list has at most %d elements, this would have %zu", MOST_LIST,
+                    count);
     }
     if (!spend(e, frame, at, (int64_t)count)) {
         return ERROR_VALUE;
@@ -342,17 +353,20 @@ static struct value eval_index(struct elaborator *e, struct frame *frame, struct
         return ERROR_VALUE;
     }
     if (list.kind != VALUE_LIST && list.kind != VALUE_TENSOR) {
-        fail(e, frame, at, CHECK_index_kind, "only lists and tensors have elements, this is %s", value_shown(e->module, list));
+        fail(e, frame, at, CHECK_index_kind, "only lists and tensors have elements, this is %s",
+             value_shown(e->module, list));
         explain(e, list);
         return ERROR_VALUE;
     }
     if (!value_whole(index, &i)) {
-        fail(e, frame, at->child[1], CHECK_index_kind, "an index is a whole number, this is %s", value_shown(e->module, index));
+        fail(e, frame, at->child[1], CHECK_index_kind, "an index is a whole number, this is %s",
+             value_shown(e->module, index));
         explain(e, index);
         return ERROR_VALUE;
     }
-    int64_t count = list.kind == VALUE_LIST ? (int64_t)list.list->count
-                                            : list.tensor->type.shape.rank ? list.tensor->type.shape.dim[0] : 0;
+    int64_t count = list.kind == VALUE_LIST        ? (int64_t)list.list->count
+                    : list.tensor->type.shape.rank ? list.tensor->type.shape.dim[0]
+                                                   : 0;
     if (i < 0 || i >= count) {
         fail(e, frame, at, CHECK_index_range, "there is no element %lld: %s has %lld, counted from 0", (long long)i,
              list.kind == VALUE_LIST ? "the list" : "axis 0", (long long)count);
@@ -362,7 +376,8 @@ static struct value eval_index(struct elaborator *e, struct frame *frame, struct
     return list.kind == VALUE_LIST ? list.list->item[i] : tensor_at(e, frame, at, list.tensor, i);
 }
 
-static struct value record_member(struct elaborator *e, struct frame *frame, struct syntax *at, const struct record *record)
+static struct value record_member(struct elaborator *e, struct frame *frame, struct syntax *at,
+                                  const struct record *record)
 {
     for (size_t i = 0; i < record->count; i++) {
         if (record->name[i] == at->text) {
@@ -395,24 +410,27 @@ static struct value eval_dot_name(struct elaborator *e, struct frame *frame, str
         struct item *item = module_find(of.module, at->text);
         return item ? item_value(e, item) : unknown_member(e, frame, at, of.module);
     }
-    fail_span(e, frame, at, at->mark, CHECK_member_unknown, "there is no .%s of %s", at->text, value_shown(e->module, of));
+    fail_span(e, frame, at, at->mark, CHECK_member_unknown, "there is no .%s of %s", at->text,
+              value_shown(e->module, of));
     explain(e, of);
     return ERROR_VALUE;
 }
 
 static struct value eval_dot_int(struct elaborator *e, struct frame *frame, struct syntax *at)
 {
-    return fail(e, frame, at, CHECK_member_unknown, "only a label has .%s; an element of a list is written [%s]", at->text, at->text);
+    return fail(e, frame, at, CHECK_member_unknown, "only a label has .%s; an element of a list is written [%s]",
+                at->text, at->text);
 }
 
 struct value eval(struct elaborator *e, struct frame *frame, struct syntax *at)
 {
     static evaluator *const evaluators[SYNTAX_KINDS] = {
-        [SYNTAX_choose] = eval_choose, [SYNTAX_pipe] = eval_pipe,         [SYNTAX_label] = eval_labelled,   [SYNTAX_binary] = eval_binary,
-        [SYNTAX_unary] = eval_unary,   [SYNTAX_call] = eval_plain_call,   [SYNTAX_index] = eval_index,      [SYNTAX_dot_name] = eval_dot_name,
-        [SYNTAX_name] = lookup,        [SYNTAX_dot_int] = eval_dot_int,   [SYNTAX_int] = eval_literal,      [SYNTAX_real] = eval_literal,
-        [SYNTAX_string] = eval_literal, [SYNTAX_bool] = eval_literal,     [SYNTAX_tuple] = eval_list,       [SYNTAX_list] = eval_list,
-        [SYNTAX_each] = eval_each,
+        [SYNTAX_choose] = eval_choose,   [SYNTAX_pipe] = eval_pipe,         [SYNTAX_label] = eval_labelled,
+        [SYNTAX_binary] = eval_binary,   [SYNTAX_unary] = eval_unary,       [SYNTAX_call] = eval_plain_call,
+        [SYNTAX_index] = eval_index,     [SYNTAX_dot_name] = eval_dot_name, [SYNTAX_name] = lookup,
+        [SYNTAX_dot_int] = eval_dot_int, [SYNTAX_int] = eval_literal,       [SYNTAX_real] = eval_literal,
+        [SYNTAX_string] = eval_literal,  [SYNTAX_bool] = eval_literal,      [SYNTAX_tuple] = eval_list,
+        [SYNTAX_list] = eval_list,       [SYNTAX_each] = eval_each,
     };
     bool good = spend(e, frame, at, 1);
     good = enter(e, frame, at) && good;

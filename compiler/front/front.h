@@ -1,5 +1,5 @@
-/* The language: text to syntax tree (grammar/net.l, net.y), imports, elaboration to graph IR.
- * This is what other folders call; what the files of this folder share stands in front/internal.h.
+/* The language: text to syntax tree (grammar/net.l, net.y), imports, elaboration to graph IR. This is what other
+ * folders call; what the files of this folder share stands in front/internal.h.
  */
 #ifndef NETC_FRONT_H
 #define NETC_FRONT_H
@@ -23,7 +23,8 @@ struct front_options {
 /* Reads, parses, checks and elaborates. NULL after diagnostics; never leaves a half-made graph. */
 struct graph *elaborate_file(struct arena *perm, struct arena *module, struct diags *, const struct front_options *);
 
-/* The same for a text in memory (the fuzzer's way in): options->file says what to call it and may end in :NAME. The bytes stay in use. */
+/* The same for a text in memory (the fuzzer's way in), which stays in use: options->file says what to call it and may
+ * end in :NAME. */
 struct graph *elaborate_text(struct arena *perm, struct arena *module, struct diags *, const struct front_options *,
                              const char *bytes, size_t length);
 

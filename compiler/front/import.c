@@ -1,7 +1,8 @@
 /* Files: finding what an import names, reading each file once, the names it defines, labels files.
  *
- * What would surprise: imports are not transitive, so a file's names are its own, those of the files it imports itself, and the
- * operators. The operators are a file too: operators.def written as declarations of the language and read by its parser.
+ * What would surprise: imports are not transitive, so a file's names are its own, those of the files it imports
+ * itself, and the operators. The operators are a file too: operators.def written as declarations of the language and
+ * read by its parser.
  */
 #include "front/internal.h"
 
@@ -32,7 +33,7 @@ static const char *join_path(struct elaborator *e, const char *beside, const cha
     return arena_printf(e->perm, "%.*s%s", (int)(slash - beside) + 1, beside, path);
 }
 
-/* The folder of netdefs that belongs to this program: beside build/ in the source tree (build/netc, build/san/netc), or installed. */
+/* The netdefs of this program: beside build/ in the source tree (build/netc, build/san/netc), or installed. */
 static const char *installed_netdefs(struct elaborator *e)
 {
     static const char *const places[] = {"../netdefs", "../share/netc/netdefs", "../../netdefs"};
@@ -74,24 +75,29 @@ const char *find_file(struct elaborator *e, const struct module *module, const c
 
 /* ---- what a file defines ---- */
 
-static const struct item *seen_already(struct elaborator *e, const struct module *module, const char *name)
+/* The place that gives `name` a meaning in this file already: its own item, an import's, or an alias. */
+static bool seen_already(const struct module *module, const char *name, struct span *where)
 {
     const struct item *item = module_find(module, name);
     for (size_t i = 0; !item && i < module->n_import; i++) {
+        if (module->import[i].alias == name) {
+            *where = module->import[i].span;
+            return true;
+        }
         item = module->import[i].alias ? NULL : module_find(module->import[i].module, name);
     }
-    (void)e;
+    *where = item ? item->mark : NO_SPAN;
     return item;
 }
 
-static struct item *define_item(struct elaborator *e, struct module *module, enum item_kind kind, const char *name, struct span mark,
-                                struct syntax *syntax)
+static struct item *define_item(struct elaborator *e, struct module *module, enum item_kind kind, const char *name,
+                                struct span mark, struct syntax *syntax)
 {
-    const struct item *other = seen_already(e, module, name);
-    if (other) {
+    struct span other;
+    if (seen_already(module, name, &other)) {
         diag_error_at(e->diags, CHECK_name_twice, mark, "`%s` is defined already%s", name,
-                      other->module == module ? "" : ", by an imported file");
-        diag_note(e->diags, other->mark, "here");
+                      other.file == mark.file ? "" : ", by an imported file");
+        diag_note(e->diags, other, "here");
         return NULL;
     }
     struct item *item = NEW(e->module, struct item);
@@ -132,7 +138,8 @@ static void check_params(struct elaborator *e, const struct syntax *list, const 
             other = inputs->child[k]->text == name->text ? inputs->child[k] : other;
         }
         if (other) {
-            diag_error_at(e->diags, CHECK_local_twice, name->mark, "`%s` is a parameter or an input already", name->text);
+            diag_error_at(e->diags, CHECK_local_twice, name->mark, "`%s` is a parameter or an input already",
+                          name->text);
             diag_note(e->diags, other->mark, "here");
         }
     }
@@ -150,7 +157,9 @@ static int count_inputs(const struct syntax *definition)
 
 static void define_callable(struct elaborator *e, struct module *module, struct syntax *syntax)
 {
-    enum item_kind kind = syntax->kind == SYNTAX_net ? ITEM_NET : syntax->kind == SYNTAX_block ? ITEM_BLOCK : ITEM_FUNCTION;
+    enum item_kind kind = syntax->kind == SYNTAX_net     ? ITEM_NET
+                          : syntax->kind == SYNTAX_block ? ITEM_BLOCK
+                                                         : ITEM_FUNCTION;
     struct item *item = define_item(e, module, kind, syntax->text, syntax->mark, syntax);
     if (!item) {
         return;
@@ -176,7 +185,8 @@ static struct module *find_loaded(struct elaborator *e, const char *real)
     return NULL;
 }
 
-static void report_cycle(struct elaborator *e, const struct module *module, const struct module *again, struct span span)
+static void report_cycle(struct elaborator *e, const struct module *module, const struct module *again,
+                         struct span span)
 {
     diag_error_at(e->diags, CHECK_import_circular, span, "the import of %s is circular", again->shown);
     for (const struct module *at = module; at && at != again; at = at->loader) {
@@ -184,16 +194,22 @@ static void report_cycle(struct elaborator *e, const struct module *module, cons
     }
 }
 
+/* The names that an import brings are not there yet, nor its alias. */
 static void check_names_apart(struct elaborator *e, const struct module *module, const struct import *import)
 {
+    struct span other;
+    if (import->alias && seen_already(module, import->alias, &other)) {
+        diag_error_at(e->diags, CHECK_name_twice, import->span, "`%s` has a meaning already", import->alias);
+        diag_note(e->diags, other, "here");
+    }
     for (size_t i = 0; !import->alias && i < import->module->count; i++) {
         const struct item *item = import->module->item[i];
-        const struct item *other = seen_already(e, module, item->name);
-        if (other && other != item) {
-            diag_error_at(e->diags, CHECK_name_twice, import->span, "%s and %s both define `%s`: import one of them with `as`",
-                          other->module->shown, item->module->shown, item->name);
-            diag_note(e->diags, other->mark, "here");
-            diag_note(e->diags, item->mark, "and here");
+        if (seen_already(module, item->name, &other)) {
+            diag_error_at(e->diags, CHECK_name_twice, import->span,
+                          "%s defines `%s`, which has a meaning already: import one of them with `as`",
+                          import->module->shown, item->name);
+            diag_note(e->diags, item->mark, "here");
+            diag_note(e->diags, other, "and here");
         }
     }
 }
@@ -204,12 +220,13 @@ static void import_file(struct elaborator *e, struct module *module, const struc
 {
     const char *shown, *path = find_file(e, module, syntax->text, &shown);
     if (!path) {
-        diag_error_at(e->diags, CHECK_import_missing, syntax->mark, "there is no file %s, neither beside %s nor on the import path",
-                      syntax->text, module->shown);
+        diag_error_at(e->diags, CHECK_import_missing, syntax->mark,
+                      "there is no file %s, neither beside %s nor on the import path", syntax->text, module->shown);
         return;
     }
     int errors = diag_errors(e->diags);
-    struct import import = {load(e, module, path, shown), syntax->child[0] ? syntax->child[0]->text : NULL, syntax->span};
+    struct import import = {load(e, module, path, shown), syntax->child[0] ? syntax->child[0]->text : NULL,
+                            syntax->span};
     if (!import.module) {
         if (diag_errors(e->diags) == errors) {
             diag_error_at(e->diags, CHECK_import_missing, syntax->mark, "%s has errors", shown);
@@ -316,9 +333,10 @@ struct operator_row {
 };
 
 static const struct operator_row operators[] = {
-#define OPERATOR_BLOCK(name, inputs, signature, build) {"block " inputs " |> " #name "(" signature ") { }\n", build, false},
+#define OPERATOR_BLOCK(name, inputs, signature, build) \
+    {"block " inputs " |> " #name "(" signature ") { }\n", build, false},
 #define OPERATOR_FUNCTION(name, signature, build) {"function " #name "(" signature ") { }\n", build, false},
-#define OPERATOR_VARIADIC(name, build) {"function " #name "(values) { }\n", build, true},
+#define OPERATOR_VARIADIC(name, build)            {"function " #name "(values) { }\n", build, true},
 #include "front/operators.def"
 };
 
@@ -343,12 +361,13 @@ struct module *load_operators(struct elaborator *e)
 
 /* ---- labels ---- */
 
-const char *const *read_labels(struct elaborator *e, const struct module *module, const char *written, struct syntax *at, int64_t *n)
+const char *const *read_labels(struct elaborator *e, const struct module *module, const char *written,
+                               struct syntax *at, int64_t *n)
 {
     const char *shown, *path = find_file(e, module, written, &shown);
     if (!path) {
-        diag_error_at(e->diags, CHECK_labels_missing, at->span, "there is no file %s, neither beside %s nor on the import path", written,
-                      module->shown);
+        diag_error_at(e->diags, CHECK_labels_missing, at->span,
+                      "there is no file %s, neither beside %s nor on the import path", written, module->shown);
         return NULL;
     }
     int file = read_source(e->perm, e->diags, path, shown);

@@ -1,5 +1,5 @@
-/* What the files of front/ (and the scanner and the parser) share, in the order of the work:
- * syntax tree, tokens and parser, values, files and names, calls, elaboration.
+/* What the files of front/ (and the scanner and the parser) share, in the order of the work: syntax tree, tokens and
+ * parser, values, files and names, calls, elaboration.
  */
 #ifndef NETC_FRONT_INTERNAL_H
 #define NETC_FRONT_INTERNAL_H
@@ -12,13 +12,13 @@ enum {
     MOST_NESTING = 200,      /* brackets in brackets */
     MOST_TREE_DEPTH = 1000,  /* of a syntax tree, which also a long sum makes deep */
     MOST_CALL_DEPTH = 200,   /* blocks in blocks */
-    MOST_EVAL_DEPTH = 3000,  /* expressions in expressions over all calls: what the C stack holds, sanitizers included */
-    MOST_STEPS = 10000000,   /* expressions and list elements evaluated in all */
+    MOST_EVAL_DEPTH = 3000, /* expressions in expressions over all calls: what the C stack holds, sanitizers included */
+    MOST_STEPS = 10000000, /* expressions and list elements evaluated in all */
     MOST_NODES = 200000,
     MOST_LIST = 1000000,
     MOST_LIST_DEPTH = 100,
     MOST_PARAMS_DECLARED = 1000,
-    NAMES_A_STEP = 8,        /* what looking through names costs */
+    NAMES_A_STEP = 8, /* what looking through names costs */
 };
 
 /* ---- ast.c: the syntax tree ---- */
@@ -29,22 +29,22 @@ enum syntax_kind {
 };
 #undef SYNTAX
 
-#define SIGNS(SIGN)                                                                                                          \
-    SIGN(or, "or") SIGN(and, "and") SIGN(not, "not") SIGN(eq, "==") SIGN(ne, "!=") SIGN(lt, "<") SIGN(le, "<=") SIGN(gt, ">") \
-    SIGN(ge, ">=") SIGN(add, "+") SIGN(sub, "-") SIGN(mul, "*") SIGN(div, "/") SIGN(mod, "%")
-#define SIGN(name, text) SIGN_##name,
-enum sign { SIGNS(SIGN) SIGN_COUNT };
+#define SIGN(name, ...) SIGN_##name,
+enum sign {
+#include "front/signs.def"
+    SIGN_COUNT
+};
 #undef SIGN
 
 struct syntax {
     enum syntax_kind kind;
     enum sign sign;
     bool parenthesised;
-    bool failed;         /* elaboration has reported an error here: applied again, it stays silent */
-    int depth;           /* of the tree below */
-    struct span span;    /* all of it */
-    struct span mark;    /* the name or the sign in it */
-    const char *text;    /* interned */
+    bool failed; /* elaboration has reported an error here: applied again, it stays silent */
+    int depth; /* of the tree below */
+    struct span span; /* all of it */
+    struct span mark; /* the name or the sign in it */
+    const char *text; /* interned */
     union {
         int64_t integer;
         double real;
@@ -75,23 +75,23 @@ struct token {
     struct span span;
     const char *text; /* NAME DOT_NAME DOT_INT INT REAL STRING: interned */
     enum bracket_kind bracket;
-    bool invented;    /* a closing bracket that the text lacks */
-    bool closes;      /* takes its bracket off the stack when it is handed out */
-    bool again;       /* it was unexpected already: not handed out a third time */
+    bool invented; /* a closing bracket that the text lacks */
+    bool closes; /* takes its bracket off the stack when it is handed out */
+    bool again; /* it was unexpected already: not handed out a third time */
 };
 
 struct parser {
     struct arena *perm, *module;
     struct diags *diags;
     int file;
-    int start;                   /* START_FILE or START_EXPRESSION: the first token, which chooses what is read */
+    int start; /* START_FILE or START_EXPRESSION: the first token, which chooses what is read */
     struct syntax *root;
-    bool stopped;                /* nothing more is read or reported: a limit was met */
-    int at;                      /* the scanner's place */
+    bool stopped; /* nothing more is read or reported: a limit was met */
+    int at; /* the scanner's place */
     struct bracket open[MOST_NESTING];
     int n_open;
     struct token last, before[3]; /* what was handed to the parser, latest first */
-    bool recovering;              /* token_recover() is skipping: brackets that do not match are part of the first fault */
+    bool recovering; /* token_recover() is skipping: brackets that do not match are part of the first fault */
     int errors;
     enum bracket_kind next_brace; /* what a { would open here */
     struct token pending[MOST_NESTING + 4]; /* tokens to hand out before the scanner is asked again, last one first */
@@ -115,13 +115,12 @@ int64_t parse_integer(struct parser *, const char *digits, struct span);
 double parse_real(struct parser *, const char *digits, struct span);
 
 /* ---- value.c: values and where they came from ---- */
-#define VALUE_KINDS(KIND)                                                                                                         \
-    KIND(ERROR, "an error") KIND(NONE, "nothing") KIND(INT, "an int") KIND(REAL, "a real") KIND(BOOL, "a bool")                  \
-    KIND(STRING, "a string") KIND(LIST, "a list") KIND(TENSOR, "a tensor") KIND(PICTURE, "a picture") KIND(BLOCK, "a block")     \
-    KIND(FUNCTION, "a function") KIND(RECORD, "a net's outputs") KIND(MODULE, "an imported file")
-#define KIND(name, text) VALUE_##name,
-enum value_kind { VALUE_KINDS(KIND) VALUE_KIND_COUNT };
-#undef KIND
+#define VALUE(kind, ...) VALUE_##kind,
+enum value_kind {
+#include "front/values.def"
+    VALUE_KINDS
+};
+#undef VALUE
 
 /* ERROR poisons: whatever touches it is silently an ERROR too, so that one fault gives one message. */
 struct value {
@@ -150,7 +149,7 @@ struct cause {
 struct list { /* closed by list_close() before anything reads it */
     size_t count;
     struct value *item;
-    int depth;         /* lists in lists */
+    int depth; /* lists in lists */
     bool holds_tensor; /* or a picture, at any depth */
 };
 
@@ -178,12 +177,13 @@ struct value value_string(const char *);
 struct value value_tensor(struct node *);
 struct value value_list(struct arena *, size_t count); /* with room for count items; then list_close() */
 struct value list_close(struct value list);
-struct value value_named(struct arena *, struct value, const char *name, struct span); /* with a cause, if it is of a kind that tells one */
+struct value value_named(struct arena *, struct value, const char *name,
+                         struct span); /* with a cause, if it is of a kind that tells one */
 const char *value_kind_name(enum value_kind);
 const char *value_shown(struct arena *, struct value); /* "the string \"a\"", "32", "a tensor [64,56,56]" */
-void value_print(struct text *, struct value);       /* as assert's {name} gives it */
-bool value_holds_tensor(struct value);               /* a tensor, a picture, or a list with one in it */
-bool value_whole(struct value, int64_t *);           /* an int, or a real without a fraction */
+void value_print(struct text *, struct value); /* as assert's {name} gives it */
+bool value_holds_tensor(struct value); /* a tensor, a picture, or a list with one in it */
+bool value_whole(struct value, int64_t *); /* an int, or a real without a fraction */
 bool value_number(struct value, double *);
 /* -1 unless both are of kinds that compare; adds what it took to *steps and gives up behind MOST_STEPS. */
 int value_equal(struct value, struct value, int64_t *steps);
@@ -201,11 +201,11 @@ struct item { /* something a file defines, or an operator */
     struct module *module;
     const struct syntax *inputs, *params, *body;
     int n_input, n_param;
-    builder *build;      /* operators */
-    bool variadic;       /* min, max: any number of positional arguments */
-    int element;         /* of a let that takes a list apart; -1: the whole */
+    builder *build; /* operators */
+    bool variadic; /* min, max: any number of positional arguments */
+    int element; /* of a let that takes a list apart; -1: the whole */
     enum { LET_NEW, LET_BUSY, LET_DONE } state;
-    struct value value;  /* of a let */
+    struct value value; /* of a let */
 };
 
 struct import {
@@ -238,10 +238,11 @@ struct elaborator {
     struct name_map made_by; /* node to the cause of its channels */
     int64_t steps;
     int eval_depth, call_depth;
-    struct name_map nearby; /* names that files define which nobody imported, to the file; filled when a name is unknown */
+    struct name_map
+        nearby; /* names that files define which nobody imported, to the file; filled when a name is unknown */
     bool looked_nearby;
     bool stopped; /* a limit was met: everything returns */
-    bool silent;  /* the last error was a repetition: neither it nor its notes are told */
+    bool silent; /* the last error was a repetition: neither it nor its notes are told */
 };
 
 struct module *load_file(struct elaborator *, const char *path, const char *shown);
@@ -250,7 +251,8 @@ struct module *load_operators(struct elaborator *);
 /* Finds a file that `module` names: beside itself, then -I, then installed. NULL without a diagnostic. */
 const char *find_file(struct elaborator *, const struct module *, const char *written, const char **shown);
 /* One name a line; NULL after a diagnostic. */
-const char *const *read_labels(struct elaborator *, const struct module *, const char *written, struct syntax *at, int64_t *n);
+const char *const *read_labels(struct elaborator *, const struct module *, const char *written, struct syntax *at,
+                               int64_t *n);
 struct item *module_find(const struct module *, const char *name);
 
 /* ---- names.c: scopes ---- */
@@ -268,18 +270,19 @@ struct scope {
 
 /* One application of a block, function or net. */
 struct frame {
-    const struct item *item;   /* NULL: a let of a file, or -D */
+    const struct item *item; /* NULL: a let of a file, or -D */
     const struct module *module;
     struct scope *scope;
-    const char *path;          /* the labels that lead here */
+    const char *path; /* the labels that lead here */
     const struct site *site;
-    int loops;                 /* how many loops are around */
-    struct net_run *net;       /* of a net's own body */
+    int loops; /* how many loops are around */
+    struct net_run *net; /* of a net's own body */
 };
 
 struct scope *scope_open(struct elaborator *, struct frame *);
 void scope_close(struct frame *);
-bool declare(struct elaborator *, struct frame *, const char *name, struct value, struct syntax *at, struct span, bool variable);
+bool declare(struct elaborator *, struct frame *, const char *name, struct value, struct syntax *at, struct span,
+             bool variable);
 struct binding *find_local(struct elaborator *, const struct frame *, const char *name);
 struct value lookup(struct elaborator *, struct frame *, struct syntax *name);
 struct value item_value(struct elaborator *, struct item *);
@@ -296,7 +299,7 @@ struct argument {
 struct bound {
     const struct item *item;
     struct argument *argument; /* one a parameter */
-    const struct list *rest;   /* variadic */
+    const struct list *rest; /* variadic */
 };
 
 /* What an operator's builder gets: its inputs and all arguments, defaults filled in. */
@@ -319,12 +322,15 @@ struct value run_net(struct elaborator *, struct item *net, struct argument *);
 /* ---- expression.c, statement.c ---- */
 struct value eval(struct elaborator *, struct frame *, struct syntax *);
 bool eval_condition(struct elaborator *, struct frame *, struct syntax *, bool *);
-const char *eval_label(struct elaborator *, struct frame *, struct syntax *label); /* the path with it; NULL after a diagnostic */
+const char *eval_label(struct elaborator *, struct frame *,
+                       struct syntax *label); /* the path with it; NULL after a diagnostic */
 bool spend(struct elaborator *, struct frame *, struct syntax *at, int64_t steps); /* false: the limit is met */
-/* Around everything that calls itself: counts the depth of the C stack. enter() is false, and leave() must follow, at the limit. */
+/* Around everything that calls itself: counts the depth of the C stack. At the limit enter() is false; leave() follows
+ * even then. */
 bool enter(struct elaborator *, struct frame *, struct syntax *at);
 void leave(struct elaborator *);
-struct value checked_list(struct elaborator *, struct frame *, struct syntax *at, struct value list); /* list_close(), and its limits */
+struct value checked_list(struct elaborator *, struct frame *, struct syntax *at,
+                          struct value list); /* list_close(), and its limits */
 
 struct range { /* what for and comprehensions go through */
     int64_t from, count;
@@ -355,9 +361,10 @@ struct node *add_constant(struct call *, struct shape, const double *);
 
 /* ---- elaborate.c: reporting ---- */
 /* Report once a place (`at`), with the chain of calls; the value is ERROR. */
-struct value fail(struct elaborator *, const struct frame *, struct syntax *at, enum check, const char *format, ...) PRINTF(5, 6);
-struct value fail_span(struct elaborator *, const struct frame *, struct syntax *at, struct span, enum check, const char *format, ...)
-    PRINTF(6, 7);
+struct value fail(struct elaborator *, const struct frame *, struct syntax *at, enum check, const char *format, ...)
+    PRINTF(5, 6);
+struct value fail_span(struct elaborator *, const struct frame *, struct syntax *at, struct span, enum check,
+                       const char *format, ...) PRINTF(6, 7);
 void note(struct elaborator *, struct span, const char *format, ...) PRINTF(3, 4); /* to the last fail() */
 void explain(struct elaborator *, struct value); /* notes: where it came from */
 void stop(struct elaborator *);
@@ -365,18 +372,19 @@ void stop(struct elaborator *);
 /* ---- operators.c: what a builder reads ---- */
 bool input_tensor(struct call *, int k, struct node **);
 struct value argument_value(const struct call *, const char *name);
-bool argument_count(struct call *, const char *name, int64_t *);            /* a whole number */
-bool argument_pair(struct call *, const char *name, int64_t pair[2]);       /* an int or [rows, columns] */
+bool argument_count(struct call *, const char *name, int64_t *); /* a whole number */
+bool argument_pair(struct call *, const char *name, int64_t pair[2]); /* an int or [rows, columns] */
 bool argument_real(struct call *, const char *name, double *);
 bool argument_bool(struct call *, const char *name, bool *);
-bool argument_choice(struct call *, const char *name, const char *const *choices, int n, int *); /* one of some strings */
+bool argument_choice(struct call *, const char *name, const char *const *choices, int n,
+                     int *); /* one of some strings */
 bool argument_shape(struct call *, const char *name, struct shape *);
-bool argument_axis(struct call *, const char *name, int rank, int64_t *);   /* negative ones count from the end */
+bool argument_axis(struct call *, const char *name, int rank, int64_t *); /* negative ones count from the end */
 struct value argument_fails(struct call *, const char *name, enum check, const char *format, ...) PRINTF(4, 5);
 
 #define OPERATOR_BLOCK(name, inputs, signature, build) builder build;
-#define OPERATOR_FUNCTION(name, signature, build) builder build;
-#define OPERATOR_VARIADIC(name, build) builder build;
+#define OPERATOR_FUNCTION(name, signature, build)      builder build;
+#define OPERATOR_VARIADIC(name, build)                 builder build;
 #include "front/operators.def"
 
 #endif

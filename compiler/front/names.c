@@ -1,7 +1,8 @@
-/* Names: scopes of a body, look-up from there to the file, its imports and the operators, and what to say when a name is unknown.
+/* Names: scopes of a body, look-up from there to the file, its imports and the operators, and what to say when a name
+ * is unknown.
  *
- * What would surprise: a local may hide what a file or the operators define, but never another local; and the message for an
- * unknown name looks through files that were not imported, so that it can name the one to import.
+ * What would surprise: a local may hide what a file or the operators define, but never another local; and the message
+ * for an unknown name looks through files that were not imported, so that it can name the one to import.
  */
 #include "front/internal.h"
 
@@ -35,8 +36,8 @@ struct binding *find_local(struct elaborator *e, const struct frame *frame, cons
     return binding;
 }
 
-bool declare(struct elaborator *e, struct frame *frame, const char *name, struct value value, struct syntax *at, struct span span,
-             bool variable)
+bool declare(struct elaborator *e, struct frame *frame, const char *name, struct value value, struct syntax *at,
+             struct span span, bool variable)
 {
     struct binding *other = find_local(e, frame, name);
     if (other) {
@@ -79,8 +80,9 @@ struct value item_value(struct elaborator *e, struct item *item)
         if (item->element >= 0 && value.kind != VALUE_ERROR) {
             size_t names = let->child[0]->count;
             if (value.kind != VALUE_LIST || value.list->count != names) {
-                item->value = fail(e, &frame, let->child[1], CHECK_names_count, "%zu names need a list of %zu, this is %s", names, names,
-                                   value_shown(e->module, value));
+                item->value =
+                    fail(e, &frame, let->child[1], CHECK_names_count, "%zu names need a list of %zu, this is %s", names,
+                         names, value_shown(e->module, value));
             } else {
                 item->value = value.list->item[item->element];
             }
@@ -97,7 +99,8 @@ static struct item *find_item(const struct elaborator *e, const struct module *m
     }
     if (!item) {
         item = module_find(e->operators, name);
-        item = item && item->kind == ITEM_LET && module != e->operators ? NULL : item; /* `none` is for operators.def alone */
+        item = item && item->kind == ITEM_LET && module != e->operators ? NULL
+                                                                        : item; /* `none` is for operators.def alone */
     }
     return item;
 }
@@ -172,7 +175,8 @@ static void note_definitions(struct elaborator *e, const char *path, const char 
     const char *why, *bytes = file_read(e->module, path, MOST_BYTES, &length, &why);
     struct diags *quiet = diags_new(e->module);
     int file = bytes ? source_add(path, shown, bytes, length) : -1;
-    struct syntax *root = bytes && check_encoding(quiet, file) ? parse_source(e->module, e->module, quiet, file, false) : NULL;
+    struct syntax *root =
+        bytes && check_encoding(quiet, file) ? parse_source(e->module, e->module, quiet, file, false) : NULL;
     for (size_t i = 0; root && i < root->count; i++) {
         const struct syntax *item = root->child[i];
         if (item->kind != SYNTAX_import && item->kind != SYNTAX_let) {
@@ -207,7 +211,8 @@ static void note_folder(struct elaborator *e, const char *folder, const char *sh
         qsort(files.name, files.count, sizeof *files.name, compare_names);
     }
     for (size_t i = 0; i < files.count && i < MOST_FILES; i++) {
-        note_definitions(e, arena_printf(e->module, "%s/%s", folder, files.name[i]), arena_printf(e->module, "%s%s", shown, files.name[i]));
+        note_definitions(e, arena_printf(e->module, "%s/%s", folder, files.name[i]),
+                         arena_printf(e->module, "%s%s", shown, files.name[i]));
     }
 }
 

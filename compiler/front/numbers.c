@@ -1,7 +1,8 @@
 /* Arithmetic on numbers, comparisons, and the functions on numbers and lists.
  *
- * int / int is an int when it is exact and a real otherwise; an int that leaves its 64 bits is an error, as is a real that is
- * not finite. % gives the remainder that has the divisor's sign, so that it counts around. round takes halves to the even side.
+ * int / int is an int when it is exact and a real otherwise; an int that leaves its 64 bits is an error, as is a real
+ * that is not finite. % gives the remainder that has the divisor's sign, so that it counts around. round takes halves
+ * to the even side.
  */
 #include "front/internal.h"
 
@@ -43,7 +44,8 @@ static int64_t remainder_of(int64_t a, int64_t b)
     return rest && (rest < 0) != (b < 0) ? rest + b : rest;
 }
 
-static struct value int_binary(struct elaborator *e, struct frame *frame, struct syntax *at, struct value x, struct value y)
+static struct value int_binary(struct elaborator *e, struct frame *frame, struct syntax *at, struct value x,
+                               struct value y)
 {
     int64_t a = x.integer, b = y.integer, result = 0;
     bool overflow = false;
@@ -73,7 +75,8 @@ static struct value int_binary(struct elaborator *e, struct frame *frame, struct
     return overflow ? int_overflow(e, frame, at) : value_int(result);
 }
 
-static struct value real_binary(struct elaborator *e, struct frame *frame, struct syntax *at, double a, double b, struct value y)
+static struct value real_binary(struct elaborator *e, struct frame *frame, struct syntax *at, double a, double b,
+                                struct value y)
 {
     switch (at->sign) {
     case SIGN_add: return checked_real(e, frame, at, a + b);
@@ -96,10 +99,11 @@ static struct value compare(struct syntax *at, struct value x, struct value y, d
     }
 }
 
-static struct value wrong_operands(struct elaborator *e, struct frame *frame, struct syntax *at, struct value x, struct value y)
+static struct value wrong_operands(struct elaborator *e, struct frame *frame, struct syntax *at, struct value x,
+                                   struct value y)
 {
-    fail_span(e, frame, at, at->mark, CHECK_operand_kind, "`%s` cannot take %s and %s", sign_text(at->sign), value_shown(e->module, x),
-              value_shown(e->module, y));
+    fail_span(e, frame, at, at->mark, CHECK_operand_kind, "`%s` cannot take %s and %s", sign_text(at->sign),
+              value_shown(e->module, x), value_shown(e->module, y));
     explain(e, x);
     explain(e, y);
     return ERROR_VALUE;
@@ -132,8 +136,8 @@ static bool number_argument(struct call *call, double *number)
     if (value_number(value, number)) {
         return true;
     }
-    argument_fails(call, call->item->params->child[0]->text, CHECK_argument_kind, "%s takes a number, this is %s", call->item->name,
-                   value_shown(call->e->module, value));
+    argument_fails(call, call->item->params->child[0]->text, CHECK_argument_kind, "%s takes a number, this is %s",
+                   call->item->name, value_shown(call->e->module, value));
     return false;
 }
 
@@ -150,7 +154,8 @@ static struct value rounded(struct call *call, double (*rule)(double))
     }
     double whole = rule(number);
     if (fabs(whole) >= 0x1p63) {
-        return fail(call->e, call->frame, call->at, CHECK_int_range, "%s gives an int, and %g has more than 64 bits", call->item->name, whole);
+        return fail(call->e, call->frame, call->at, CHECK_int_range, "%s gives an int, and %g has more than 64 bits",
+                    call->item->name, whole);
     }
     return value_int((int64_t)whole);
 }
@@ -224,8 +229,8 @@ static struct value extreme(struct call *call, int sign)
         struct value value = list->item[i];
         double a, b;
         if (!value_number(value, &a) || !value_number(best, &b)) {
-            return fail(call->e, call->frame, call->at, CHECK_argument_kind, "%s takes numbers, this is %s", call->item->name,
-                        value_shown(call->e->module, value));
+            return fail(call->e, call->frame, call->at, CHECK_argument_kind, "%s takes numbers, this is %s",
+                        call->item->name, value_shown(call->e->module, value));
         }
         bool ints = value.kind == VALUE_INT && best.kind == VALUE_INT;
         bool less = ints ? value.integer < best.integer : a < b, more = ints ? value.integer > best.integer : a > b;
@@ -250,5 +255,6 @@ struct value build_length(struct call *call)
     if (list.kind == VALUE_LIST) {
         return value_int((int64_t)list.list->count);
     }
-    return argument_fails(call, "list", CHECK_argument_kind, "length takes a list, this is %s", value_shown(call->e->module, list));
+    return argument_fails(call, "list", CHECK_argument_kind, "length takes a list, this is %s",
+                          value_shown(call->e->module, list));
 }

@@ -1,7 +1,8 @@
 /* The layers: how rows of operators.def become nodes, and how all builders read their arguments.
  *
- * What would surprise: a convolution pads dilation * (kernel - 1) / 2 unless told otherwise and has no bias unless asked, so
- * that most descriptions need to say neither; with an even kernel that padding would not be whole, so it must be stated.
+ * What would surprise: a convolution pads dilation * (kernel - 1) / 2 unless told otherwise and has no bias unless
+ * asked, so that most descriptions need to say neither; with an even kernel that padding would not be whole, so it
+ * must be stated.
  */
 #include "front/internal.h"
 
@@ -33,7 +34,8 @@ struct value argument_fails(struct call *call, const char *name, enum check chec
     va_start(args, format);
     text_add_v(&text, format, args);
     va_end(args);
-    struct span span = argument && argument->given && argument->span.file == call->at->span.file ? argument->span : call->at->span;
+    struct span span =
+        argument && argument->given && argument->span.file == call->at->span.file ? argument->span : call->at->span;
     fail_span(call->e, call->frame, call->at, span, check, "%s", text_string(&text));
     if (argument) {
         explain(call->e, argument->value);
@@ -43,8 +45,8 @@ struct value argument_fails(struct call *call, const char *name, enum check chec
 
 static bool wants(struct call *call, const char *name, const char *what, struct value value)
 {
-    argument_fails(call, name, value.kind == VALUE_REAL ? CHECK_count_whole : CHECK_argument_kind, "%s of %s is %s, this is %s", name,
-                   call->item->name, what, value_shown(call->e->module, value));
+    argument_fails(call, name, value.kind == VALUE_REAL ? CHECK_count_whole : CHECK_argument_kind,
+                   "%s of %s is %s, this is %s", name, call->item->name, what, value_shown(call->e->module, value));
     return false;
 }
 
@@ -92,8 +94,8 @@ bool argument_choice(struct call *call, const char *name, const char *const *cho
         }
         text_add(&text, "%s\"%s\"", i ? " or " : "", choices[i]);
     }
-    argument_fails(call, name, CHECK_argument_choice, "%s of %s is %s, this is %s", name, call->item->name, text_string(&text),
-                   value_shown(call->e->module, value));
+    argument_fails(call, name, CHECK_argument_choice, "%s of %s is %s, this is %s", name, call->item->name,
+                   text_string(&text), value_shown(call->e->module, value));
     return false;
 }
 
@@ -102,16 +104,16 @@ bool argument_shape(struct call *call, const char *name, struct shape *shape)
     struct value value = argument_value(call, name);
     *shape = (struct shape){0};
     if (value.kind != VALUE_LIST || value.list->count > MAX_RANK || !value.list->count) {
-        argument_fails(call, name, CHECK_argument_kind, "%s of %s is a list of 1 to %d whole numbers, this is %s", name, call->item->name,
-                       MAX_RANK, value_shown(call->e->module, value));
+        argument_fails(call, name, CHECK_argument_kind, "%s of %s is a list of 1 to %d whole numbers, this is %s", name,
+                       call->item->name, MAX_RANK, value_shown(call->e->module, value));
         return false;
     }
     for (size_t i = 0; i < value.list->count; i++) {
         struct value item = value.list->item[i];
         if (!value_whole(item, &shape->dim[i])) {
             bool real = item.kind == VALUE_REAL;
-            argument_fails(call, name, real ? CHECK_count_whole : CHECK_argument_kind, "element %zu of %s is no whole number, but %s", i,
-                           name, value_shown(call->e->module, item));
+            argument_fails(call, name, real ? CHECK_count_whole : CHECK_argument_kind,
+                           "element %zu of %s is no whole number, but %s", i, name, value_shown(call->e->module, item));
             explain(call->e, item);
             return false;
         }
@@ -128,8 +130,8 @@ bool argument_axis(struct call *call, const char *name, int rank, int64_t *axis)
     int64_t given = *axis;
     *axis += given < 0 ? rank : 0;
     if (*axis < 0 || *axis >= rank) {
-        argument_fails(call, name, CHECK_axis_range, "%s: there is no axis %lld, the axes are %d to %d", call->item->name, (long long)given,
-                       -rank, rank - 1);
+        argument_fails(call, name, CHECK_axis_range, "%s: there is no axis %lld, the axes are %d to %d",
+                       call->item->name, (long long)given, -rank, rank - 1);
         return false;
     }
     return true;
@@ -145,7 +147,8 @@ bool input_tensor(struct call *call, int k, struct node **tensor)
     fail(call->e, call->frame, call->at, CHECK_input_kind, "%s takes a tensor, this is %s", call->item->name,
          value_shown(call->e->module, value));
     if (value.kind == VALUE_PICTURE) {
-        note(call->e, NO_SPAN, "the way of a picture ends with `normalize`; what follows is the network's, behind `input`");
+        note(call->e, NO_SPAN,
+             "the way of a picture ends with `normalize`; what follows is the network's, behind `input`");
     }
     explain(call->e, value);
     return false;
@@ -153,8 +156,8 @@ bool input_tensor(struct call *call, int k, struct node **tensor)
 
 struct value build_not_yet(struct call *call)
 {
-    return fail(call->e, call->frame, call->at, CHECK_operator_not_yet, "%s is part of the language but this netc cannot compute it yet",
-                call->item->name);
+    return fail(call->e, call->frame, call->at, CHECK_operator_not_yet,
+                "%s is part of the language but this netc cannot compute it yet", call->item->name);
 }
 
 /* ---- convolutions and matrices ---- */
@@ -168,7 +171,8 @@ static bool conv_pad(struct call *call, struct attrs *attrs)
     for (int i = 0; i < 2; i++) {
         int64_t around;
         if (attrs->kernel[i] % 2 == 0) {
-            argument_fails(call, "kernel", CHECK_conv_even_kernel, "a convolution with an even kernel must state its pad");
+            argument_fails(call, "kernel", CHECK_conv_even_kernel,
+                           "a convolution with an even kernel must state its pad");
             return false;
         }
         if (__builtin_mul_overflow(attrs->dilation[i], attrs->kernel[i] - 1, &around)) {
@@ -193,9 +197,10 @@ struct value build_conv(struct call *call)
     struct node *in, *node;
     struct attrs attrs = {0};
     bool bias;
-    bool good = input_tensor(call, 0, &in) && argument_count(call, "out", &attrs.out) && argument_pair(call, "kernel", attrs.kernel) &&
-                argument_pair(call, "stride", attrs.stride) && argument_pair(call, "dilation", attrs.dilation) &&
-                argument_count(call, "groups", &attrs.groups) && argument_bool(call, "bias", &bias) && conv_pad(call, &attrs);
+    bool good = input_tensor(call, 0, &in) && argument_count(call, "out", &attrs.out) &&
+                argument_pair(call, "kernel", attrs.kernel) && argument_pair(call, "stride", attrs.stride) &&
+                argument_pair(call, "dilation", attrs.dilation) && argument_count(call, "groups", &attrs.groups) &&
+                argument_bool(call, "bias", &bias) && conv_pad(call, &attrs);
     if (!good) {
         return ERROR_VALUE;
     }
@@ -209,7 +214,8 @@ struct value build_linear(struct call *call)
     struct node *in, *node;
     struct attrs attrs = {0};
     bool bias;
-    if (!input_tensor(call, 0, &in) || !argument_count(call, "out", &attrs.out) || !argument_bool(call, "bias", &bias)) {
+    if (!input_tensor(call, 0, &in) || !argument_count(call, "out", &attrs.out) ||
+        !argument_bool(call, "bias", &bias)) {
         return ERROR_VALUE;
     }
     node = add_node(call, OP_linear, &in, 1, &attrs, bias);
@@ -288,8 +294,9 @@ static struct value build_pool(struct call *call, enum op op)
 {
     struct node *in;
     struct attrs attrs = {.dilation = {1, 1}};
-    bool good = input_tensor(call, 0, &in) && argument_pair(call, "kernel", attrs.kernel) && argument_pair(call, "stride", attrs.stride) &&
-                argument_pair(call, "pad", attrs.pad) && argument_bool(call, "ceil", &attrs.ceil) &&
+    bool good = input_tensor(call, 0, &in) && argument_pair(call, "kernel", attrs.kernel) &&
+                argument_pair(call, "stride", attrs.stride) && argument_pair(call, "pad", attrs.pad) &&
+                argument_bool(call, "ceil", &attrs.ceil) &&
                 (op != OP_avg_pool || argument_bool(call, "count_pad", &attrs.count_pad));
     return good ? value_tensor(add_node(call, op, &in, 1, &attrs, false)) : ERROR_VALUE;
 }
@@ -313,7 +320,8 @@ struct value build_parameter(struct call *call)
         return ERROR_VALUE;
     }
     if (!call->labelled) {
-        return fail(call->e, call->frame, call->at, CHECK_parameter_label, "a parameter is named by its label: write LABEL: parameter(...)");
+        return fail(call->e, call->frame, call->at, CHECK_parameter_label,
+                    "a parameter is named by its label: write LABEL: parameter(...)");
     }
     return value_tensor(add_node(call, OP_parameter, NULL, 0, &attrs, false));
 }
@@ -356,9 +364,10 @@ struct value build_constant(struct call *call)
     struct shape shape = {0};
     struct value values = argument_value(call, "values");
     if (values.kind != VALUE_LIST || !collect(&numbers, values, &shape, 0)) {
-        return argument_fails(call, "values", CHECK_argument_kind,
-                              "a constant is a list of numbers, or of lists of numbers of one length, at most %d deep; this is %s", MAX_RANK,
-                              value_shown(call->e->module, values));
+        return argument_fails(
+            call, "values", CHECK_argument_kind,
+            "a constant is a list of numbers, or of lists of numbers of one length, at most %d deep; this is %s",
+            MAX_RANK, value_shown(call->e->module, values));
     }
     return value_tensor(add_constant(call, shape, numbers.number));
 }

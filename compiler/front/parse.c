@@ -1,7 +1,7 @@
 /* A source to its syntax tree: reading files, their size and encoding, literals, labels.
  *
- * What would surprise: a file with errors still gives the tree of what could be read, but parse_source() keeps it to itself,
- * so that nothing is said about names that a broken definition would have made.
+ * What would surprise: a file with errors still gives the tree of what could be read, but parse_source() keeps it to
+ * itself, so that nothing is said about names that a broken definition would have made.
  */
 #include "front/internal.h"
 
@@ -63,7 +63,8 @@ bool check_encoding(struct diags *diags, int file)
         int n = utf8_length(bytes + at, source->length - at);
         if (n == 0) {
             struct span span = {file, (int)at, (int)at + 1};
-            diag_error_at(diags, CHECK_encoding, span, bytes[at] ? "the byte 0x%02x is no UTF-8 text" : "the text has a NUL byte", bytes[at]);
+            diag_error_at(diags, CHECK_encoding, span,
+                          bytes[at] ? "the byte 0x%02x is no UTF-8 text" : "the text has a NUL byte", bytes[at]);
             return false;
         }
         at += (size_t)n;
@@ -114,7 +115,9 @@ struct syntax *parse_source(struct arena *perm, struct arena *module, struct dia
     if (net_lex_init_extra(parser, &parser->scanner)) {
         out_of_memory(0);
     }
-    net__scan_bytes(source->bytes, (int)source->length, parser->scanner);
+    bool marked = source->length >= 3 && !memcmp(source->bytes, "\xef\xbb\xbf", 3); /* some editors start UTF-8 so */
+    parser->at = marked ? 3 : 0;
+    net__scan_bytes(source->bytes + parser->at, (int)source->length - parser->at, parser->scanner);
     int status = net_parse(parser);
     net_lex_destroy(parser->scanner);
     if (status == 0 && parser->errors == 0 && parser->root->depth > MOST_TREE_DEPTH) {
@@ -166,7 +169,8 @@ double parse_real(struct parser *parser, const char *digits, struct span span)
 bool parser_check_label(struct parser *parser, const struct syntax *label)
 {
     const struct syntax *at = label;
-    while (!at->parenthesised && (at->kind == SYNTAX_dot_name || at->kind == SYNTAX_dot_int || at->kind == SYNTAX_index)) {
+    while (!at->parenthesised &&
+           (at->kind == SYNTAX_dot_name || at->kind == SYNTAX_dot_int || at->kind == SYNTAX_index)) {
         at = at->child[0];
     }
     bool is_start = at->kind == SYNTAX_name || at->kind == SYNTAX_int || at->kind == SYNTAX_string ||
@@ -178,7 +182,8 @@ bool parser_check_label(struct parser *parser, const struct syntax *label)
                  "a label is a name, an integer, a string or [index], followed by .name, .integer or [index]");
     if (at->kind == SYNTAX_real && !parser->stopped) {
         int whole = (int)strspn(at->text, "0123456789");
-        diag_note(parser->diags, at->span, "this reads as a real number: write [%.*s]%s", whole, at->text, at->text + whole);
+        diag_note(parser->diags, at->span, "this reads as a real number: write [%.*s]%s", whole, at->text,
+                  at->text + whole);
     }
     return false;
 }

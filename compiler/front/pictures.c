@@ -1,8 +1,9 @@
-/* The way of a picture into an input: operators that are not computed here but checked, and carried to the program as steps.
+/* The way of a picture into an input: operators that are not computed here but checked, and carried to the program as
+ * steps.
  *
- * A picture is RGB, 8 bits a channel, of any size. What is known of its size is followed, so that the end can be compared with
- * the input's shape: exact after center_crop or an exact resize, unknown (-1) before. `normalize` makes it a float tensor and is the
- * last step.
+ * A picture is RGB, 8 bits a channel, of any size. What is known of its size is followed, so that the end can be
+ * compared with the input's shape: exact after center_crop or an exact resize, unknown (-1) before. `normalize` makes
+ * it a float tensor and is the last step.
  */
 #include "front/internal.h"
 
@@ -12,13 +13,14 @@ static const struct picture *input_picture(struct call *call)
 {
     struct value value = call->input[0];
     if (value.kind != VALUE_PICTURE) {
-        fail(call->e, call->frame, call->at, CHECK_input_kind, "%s takes a picture, this is %s; pictures come from `from picture |> ...`",
-             call->item->name, value_shown(call->e->module, value));
+        fail(call->e, call->frame, call->at, CHECK_input_kind,
+             "%s takes a picture, this is %s; pictures come from `from picture |> ...`", call->item->name,
+             value_shown(call->e->module, value));
         return NULL;
     }
     if (value.picture->normalized) {
-        fail(call->e, call->frame, call->at, CHECK_picture_end, "%s comes too late: `normalize` has made a tensor of the picture",
-             call->item->name);
+        fail(call->e, call->frame, call->at, CHECK_picture_end,
+             "%s comes too late: `normalize` has made a tensor of the picture", call->item->name);
         note(call->e, value.picture->step.origin.span, "here");
         return NULL;
     }
@@ -46,7 +48,8 @@ static bool in_range(struct call *call, const char *name, int64_t size)
     if (size >= 1 && size <= MOST) {
         return true;
     }
-    argument_fails(call, name, CHECK_picture_argument, "%s of %s is 1 to %d, this is %lld", name, call->item->name, MOST, (long long)size);
+    argument_fails(call, name, CHECK_picture_argument, "%s of %s is 1 to %d, this is %lld", name, call->item->name,
+                   MOST, (long long)size);
     return false;
 }
 
@@ -54,7 +57,8 @@ struct value build_resize(struct call *call)
 {
     static const char *const filters[] = {"bilinear", "bicubic"};
     const struct picture *before = input_picture(call);
-    bool shorter = argument_value(call, "shorter").kind != VALUE_NONE, exact = argument_value(call, "exact").kind != VALUE_NONE;
+    bool shorter = argument_value(call, "shorter").kind != VALUE_NONE,
+         exact = argument_value(call, "exact").kind != VALUE_NONE;
     int filter;
     if (!before || !argument_choice(call, "filter", filters, 2, &filter)) {
         return ERROR_VALUE;
@@ -66,7 +70,8 @@ struct value build_resize(struct call *call)
     struct picture_step *step = &picture->step;
     step->filter = (enum picture_filter)filter;
     if (exact) {
-        if (!argument_pair(call, "exact", step->size) || !in_range(call, "exact", step->size[0]) || !in_range(call, "exact", step->size[1])) {
+        if (!argument_pair(call, "exact", step->size) || !in_range(call, "exact", step->size[0]) ||
+            !in_range(call, "exact", step->size[1])) {
             return ERROR_VALUE;
         }
         picture->size[0] = step->size[0];
@@ -112,7 +117,8 @@ struct value build_center_box(struct call *call)
         return ERROR_VALUE;
     }
     if (!(*share > 0 && *share <= 1)) {
-        return argument_fails(call, "share", CHECK_picture_argument, "share of center_box is above 0 and at most 1, this is %g", *share);
+        return argument_fails(call, "share", CHECK_picture_argument,
+                              "share of center_box is above 0 and at most 1, this is %g", *share);
     }
     picture->size[0] = picture->size[1] = -1;
     return value_picture(picture);
@@ -133,8 +139,8 @@ struct value build_swap_red_blue(struct call *call)
 {
     const struct picture *before = input_picture(call);
     if (before && before->channels != 3) {
-        return fail(call->e, call->frame, call->at, CHECK_picture_channels, "swap_red_blue needs 3 channels, the picture has %d",
-                    before->channels);
+        return fail(call->e, call->frame, call->at, CHECK_picture_channels,
+                    "swap_red_blue needs 3 channels, the picture has %d", before->channels);
     }
     return before ? value_picture(step_after(call, before, PICTURE_SWAP_RED_BLUE)) : ERROR_VALUE;
 }
@@ -149,13 +155,15 @@ static bool channel_numbers(struct call *call, const char *name, int channels, d
         good = value_number(value.list->item[i], i < 4 ? &number[i] : &any);
     }
     if (!good) {
-        argument_fails(call, name, CHECK_argument_kind, "%s of normalize is a list of numbers, one a channel, this is %s", name,
+        argument_fails(call, name, CHECK_argument_kind,
+                       "%s of normalize is a list of numbers, one a channel, this is %s", name,
                        value_shown(call->e->module, value));
         return false;
     }
     if (value.list->count != (size_t)channels) {
-        argument_fails(call, name, CHECK_picture_channels, "%s of normalize has %zu numbers, the picture has %d channels", name,
-                       value.list->count, channels);
+        argument_fails(call, name, CHECK_picture_channels,
+                       "%s of normalize has %zu numbers, the picture has %d channels", name, value.list->count,
+                       channels);
         return false;
     }
     return true;
@@ -170,8 +178,8 @@ struct value build_normalize(struct call *call)
     struct picture *picture = step_after(call, before, PICTURE_NORMALIZE);
     struct picture_step *step = &picture->step;
     step->channels = before->channels;
-    if (!channel_numbers(call, "mean", step->channels, step->mean) || !channel_numbers(call, "std", step->channels, step->std) ||
-        !argument_real(call, "range", &step->range)) {
+    if (!channel_numbers(call, "mean", step->channels, step->mean) ||
+        !channel_numbers(call, "std", step->channels, step->std) || !argument_real(call, "range", &step->range)) {
         return ERROR_VALUE;
     }
     for (int i = 0; i < step->channels; i++) {

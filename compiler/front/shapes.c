@@ -1,7 +1,7 @@
 /* Operators that move numbers about or reduce an axis: rows of operators.def to nodes.
  *
- * What would surprise: the graph has few of them. split is slices; unstack is slices and reshapes; stack is reshapes and a concat;
- * sum of a list is additions in ascending order, as the frameworks do it.
+ * What would surprise: the graph has few of them. split is slices; unstack is slices and reshapes; stack is reshapes
+ * and a concat; sum of a list is additions in ascending order, as the frameworks do it.
  */
 #include "front/internal.h"
 
@@ -28,7 +28,8 @@ struct value build_reshape(struct call *call)
 {
     struct node *in;
     struct shape shape;
-    return input_tensor(call, 0, &in) && argument_shape(call, "shape", &shape) ? reshaped(call, in, shape) : ERROR_VALUE;
+    return input_tensor(call, 0, &in) && argument_shape(call, "shape", &shape) ? reshaped(call, in, shape)
+                                                                               : ERROR_VALUE;
 }
 
 struct value build_permute(struct call *call)
@@ -69,15 +70,15 @@ static struct node **tensors_of(struct call *call, size_t *count)
     struct value list = call->input[0];
     bool good = list.kind == VALUE_LIST && list.list->count;
     if (!good) {
-        fail(call->e, call->frame, call->at, CHECK_input_kind, "%s takes a list of tensors, this is %s", call->item->name,
-             value_shown(call->e->module, list));
+        fail(call->e, call->frame, call->at, CHECK_input_kind, "%s takes a list of tensors, this is %s",
+             call->item->name, value_shown(call->e->module, list));
         return NULL;
     }
     struct node **tensor = NEW_ARRAY(call->e->module, struct node *, list.list->count);
     for (size_t i = 0; i < list.list->count; i++) {
         if (list.list->item[i].kind != VALUE_TENSOR) {
-            fail(call->e, call->frame, call->at, CHECK_input_kind, "%s takes a list of tensors, element %zu is %s", call->item->name, i,
-                 value_shown(call->e->module, list.list->item[i]));
+            fail(call->e, call->frame, call->at, CHECK_input_kind, "%s takes a list of tensors, element %zu is %s",
+                 call->item->name, i, value_shown(call->e->module, list.list->item[i]));
             return NULL;
         }
         tensor[i] = list.list->item[i].tensor;
@@ -90,8 +91,9 @@ struct value build_sum(struct call *call)
 {
     bool has_axis = argument_value(call, "axis").kind != VALUE_NONE;
     if (call->input[0].kind == VALUE_TENSOR) {
-        return has_axis ? along_axis(call, OP_sum)
-                        : fail(call->e, call->frame, call->at, CHECK_argument_missing, "the sum of a tensor needs its axis");
+        return has_axis
+                   ? along_axis(call, OP_sum)
+                   : fail(call->e, call->frame, call->at, CHECK_argument_missing, "the sum of a tensor needs its axis");
     }
     if (has_axis) {
         return argument_fails(call, "axis", CHECK_argument_surplus, "the sum of a list has no axis");
@@ -142,8 +144,8 @@ static int64_t *split_sizes(struct call *call, int64_t extent, size_t *n)
             return NULL;
         }
         if (count < 1 || extent % count) {
-            argument_fails(call, "parts", CHECK_split_parts, "an axis of %lld cannot be split into %lld equal parts", (long long)extent,
-                           (long long)count);
+            argument_fails(call, "parts", CHECK_split_parts, "an axis of %lld cannot be split into %lld equal parts",
+                           (long long)extent, (long long)count);
             return NULL;
         }
         if (count > MOST_NODES) {
@@ -166,7 +168,8 @@ static int64_t *split_sizes(struct call *call, int64_t extent, size_t *n)
     if (!good || sum != extent) {
         struct text shown = {.arena = call->e->module};
         value_print(&shown, parts);
-        argument_fails(call, "parts", CHECK_split_parts, "the parts %s do not make up an axis of %lld", text_string(&shown), (long long)extent);
+        argument_fails(call, "parts", CHECK_split_parts, "the parts %s do not make up an axis of %lld",
+                       text_string(&shown), (long long)extent);
         return NULL;
     }
     return size;
@@ -182,7 +185,8 @@ struct value build_split(struct call *call)
     }
     int64_t *size = split_sizes(call, in->type.shape.dim[axis], &n);
     if (!size && !call->e->silent) {
-        note(call->e, in->origin.span, "its input, %s, comes from here", value_shown(call->e->module, value_tensor(in)));
+        note(call->e, in->origin.span, "its input, %s, comes from here",
+             value_shown(call->e->module, value_tensor(in)));
     }
     return size ? slices(call, in, axis, size, n) : ERROR_VALUE;
 }
@@ -206,7 +210,8 @@ struct value build_unstack(struct call *call)
         return ERROR_VALUE;
     }
     if (in->type.shape.rank == 1) {
-        return fail(call->e, call->frame, call->at, CHECK_input_rank, "unstack drops an axis, and its input has only one");
+        return fail(call->e, call->frame, call->at, CHECK_input_rank,
+                    "unstack drops an axis, and its input has only one");
     }
     int64_t n = in->type.shape.dim[axis];
     if (n > MOST_NODES) {
@@ -248,13 +253,15 @@ struct value build_stack(struct call *call)
     for (size_t i = 0; i < count; i++) {
         struct shape shape = tensor[i]->type.shape, more = {.rank = shape.rank + 1};
         if (!shape_equal(shape, first) || more.rank > MAX_RANK || attrs.axis > shape.rank) {
-            return fail(call->e, call->frame, call->at, CHECK_stack_shapes, "stack takes tensors of one shape with at most %d axes, these are %s and %s",
-                        MAX_RANK - 1, value_shown(call->e->module, call->input[0].list->item[0]),
+            return fail(call->e, call->frame, call->at, CHECK_stack_shapes,
+                        "stack takes tensors of one shape with at most %d axes, these are %s and %s", MAX_RANK - 1,
+                        value_shown(call->e->module, call->input[0].list->item[0]),
                         value_shown(call->e->module, call->input[0].list->item[i]));
         }
         memcpy(more.dim, shape.dim, (size_t)attrs.axis * sizeof *shape.dim);
         more.dim[attrs.axis] = 1;
-        memcpy(more.dim + attrs.axis + 1, shape.dim + attrs.axis, (size_t)(shape.rank - attrs.axis) * sizeof *shape.dim);
+        memcpy(more.dim + attrs.axis + 1, shape.dim + attrs.axis,
+               (size_t)(shape.rank - attrs.axis) * sizeof *shape.dim);
         tensor[i] = reshaped(call, tensor[i], more).tensor;
         if (!tensor[i]) {
             return ERROR_VALUE;

@@ -1,7 +1,8 @@
 /* Statements: what happens in the body of a block, a function or a net.
  *
- * What would surprise: where a fault leaves open which way the body goes (a condition, the range of a loop, an assertion), the
- * rest of the body is not looked at, since all that could be said about it would follow from the first fault.
+ * What would surprise: where a fault leaves open which way the body goes (a condition, the range of a loop, an
+ * assertion), the rest of the body is not looked at, since all that could be said about it would follow from the first
+ * fault.
  */
 #include "front/internal.h"
 
@@ -31,7 +32,8 @@ static enum flow run_let(struct elaborator *e, struct frame *frame, struct synta
     bool fits = value.kind == VALUE_LIST && value.list->count == names->count;
     if (!fits && value.kind != VALUE_ERROR) {
         fail(e, frame, at, CHECK_names_count, "%zu names need a list of %zu, this is %s", names->count, names->count,
-             value.kind == VALUE_LIST ? intern_printf("a list of %zu", value.list->count) : value_shown(e->module, value));
+             value.kind == VALUE_LIST ? intern_printf("a list of %zu", value.list->count)
+                                      : value_shown(e->module, value));
         explain(e, value);
     }
     for (size_t i = 0; i < names->count; i++) {
@@ -53,7 +55,8 @@ static enum flow run_set(struct elaborator *e, struct frame *frame, struct synta
     struct value value = eval(e, frame, at->child[0]);
     struct binding *binding = find_local(e, frame, at->text);
     if (!binding) {
-        fail_span(e, frame, at, at->mark, CHECK_set_variable, "there is no local `%s` to set; `let` makes one", at->text);
+        fail_span(e, frame, at, at->mark, CHECK_set_variable, "there is no local `%s` to set; `let` makes one",
+                  at->text);
     } else if (!binding->variable) {
         fail_span(e, frame, at, at->mark, CHECK_set_variable, "`%s` cannot be set: only what `var` made can", at->text);
         note(e, binding->span, "`%s` was made here", at->text);
@@ -120,8 +123,8 @@ static enum flow run_for(struct elaborator *e, struct frame *frame, struct synta
 }
 
 /* A message with the values of {name} put in; the values also go to `named`, which has room for them. */
-static const char *filled(struct elaborator *e, struct frame *frame, const struct syntax *at, const char *message, struct value *named,
-                          int *count)
+static const char *filled(struct elaborator *e, struct frame *frame, const struct syntax *at, const char *message,
+                          struct value *named, int *count)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
     struct text text = {.arena = e->module};
@@ -166,7 +169,8 @@ static enum flow run_assert(struct elaborator *e, struct frame *frame, struct sy
     if (message.kind == VALUE_STRING) {
         fail_assertion(e, frame, at, message.string);
     } else if (message.kind != VALUE_ERROR) {
-        fail(e, frame, at->child[1], CHECK_assertion, "the message of an assertion is a string, this is %s", value_shown(e->module, message));
+        fail(e, frame, at->child[1], CHECK_assertion, "the message of an assertion is a string, this is %s",
+             value_shown(e->module, message));
     }
     return FLOW_RETURN;
 }
@@ -186,7 +190,8 @@ static bool input_shape(struct elaborator *e, struct frame *frame, struct syntax
         if (value.kind == VALUE_ERROR) {
             good = false;
         } else if (!value_whole(value, &size) || size < 1) {
-            fail(e, frame, sizes->child[i], CHECK_input_shape, "a size is a whole number from 1, this is %s", value_shown(e->module, value));
+            fail(e, frame, sizes->child[i], CHECK_input_shape, "a size is a whole number from 1, this is %s",
+                 value_shown(e->module, value));
             explain(e, value);
             good = false;
         } else if (good) {
@@ -196,26 +201,28 @@ static bool input_shape(struct elaborator *e, struct frame *frame, struct syntax
     return good;
 }
 
-/* The pipeline behind `from`, as steps; checks that it ends in a tensor of the input's shape. */
-static bool input_steps(struct elaborator *e, struct frame *frame, struct syntax *from, struct shape shape, struct graph_input *input)
+/* What the pipeline behind `from` makes of a picture; NULL after a diagnostic. */
+static const struct picture *eval_picture(struct elaborator *e, struct frame *frame, struct syntax *from)
 {
     struct picture *raw = NEW(e->module, struct picture);
     *raw = (struct picture){.channels = 3, .size = {-1, -1}};
+    struct value start = {.kind = VALUE_PICTURE, .picture = raw};
     struct scope *scope = scope_open(e, frame);
-    struct binding *binding = NEW(e->module, struct binding);
-    *binding = (struct binding){.name = intern("picture"), .value = {.kind = VALUE_PICTURE, .picture = raw}, .span = from->span};
-    scope->first = binding;
+    scope->first = NEW(e->module, struct binding);
+    *scope->first = (struct binding){.name = intern("picture"), .value = start, .span = from->span};
     struct value value = eval(e, frame, from);
     scope_close(frame);
-    if (value.kind == VALUE_ERROR) {
-        return false;
+    if (value.kind == VALUE_ERROR || (value.kind == VALUE_PICTURE && value.picture->normalized)) {
+        return value.kind == VALUE_ERROR ? NULL : value.picture;
     }
-    const struct picture *picture = value.picture;
-    if (value.kind != VALUE_PICTURE || !picture->normalized) {
-        fail(e, frame, from, CHECK_picture_end, "the way of a picture ends with `normalize`, this gives %s",
-             value.kind == VALUE_PICTURE ? "a picture of bytes" : value_shown(e->module, value));
-        return false;
-    }
+    fail(e, frame, from, CHECK_picture_end, "the way of a picture ends with `normalize`, this gives %s",
+         value.kind == VALUE_PICTURE ? "a picture of bytes" : value_shown(e->module, value));
+    return NULL;
+}
+
+static bool picture_fits(struct elaborator *e, struct frame *frame, struct syntax *from, const struct picture *picture,
+                         struct shape shape)
+{
     int64_t found[3] = {picture->channels, picture->size[0], picture->size[1]};
     bool fits = shape.rank == 3;
     for (int i = 0; i < 3; i++) {
@@ -224,8 +231,18 @@ static bool input_steps(struct elaborator *e, struct frame *frame, struct syntax
     if (!fits) {
         const char *rows = found[1] < 0 ? "any" : intern_printf("%lld", (long long)found[1]);
         const char *columns = found[2] < 0 ? "any" : intern_printf("%lld", (long long)found[2]);
-        fail(e, frame, from, CHECK_picture_shape, "the picture becomes [%d,%s,%s], the input is %s", picture->channels, rows, columns,
-             type_text(e->module, (struct type){.shape = shape}) + 3);
+        fail(e, frame, from, CHECK_picture_shape, "the picture becomes [%d,%s,%s], the input is %s", picture->channels,
+             rows, columns, type_text(e->module, (struct type){.shape = shape}) + 3);
+    }
+    return fits;
+}
+
+/* The pipeline behind `from`, as steps in order. */
+static bool input_steps(struct elaborator *e, struct frame *frame, struct syntax *from, struct shape shape,
+                        struct graph_input *input)
+{
+    const struct picture *picture = eval_picture(e, frame, from);
+    if (!picture || !picture_fits(e, frame, from, picture, shape)) {
         return false;
     }
     input->n_step = picture->n_step;
@@ -256,7 +273,8 @@ static struct value given_input(struct elaborator *e, struct frame *frame, struc
 {
     struct value given = frame->net->given[frame->net->taken++];
     if (given.kind != VALUE_TENSOR) {
-        return fail(e, frame, at, CHECK_net_input, "the input `%s` is a tensor, it gets %s", at->text, value_shown(e->module, given));
+        return fail(e, frame, at, CHECK_net_input, "the input `%s` is a tensor, it gets %s", at->text,
+                    value_shown(e->module, given));
     }
     if (!shape_equal(given.tensor->type.shape, shape)) {
         const char *wanted = type_text(e->module, (struct type){.shape = shape}) + 3;
@@ -286,13 +304,15 @@ static enum flow run_input(struct elaborator *e, struct frame *frame, struct syn
     return FLOW_ON;
 }
 
-static void read_output_labels(struct elaborator *e, struct frame *frame, struct syntax *at, struct graph_output *output)
+static void read_output_labels(struct elaborator *e, struct frame *frame, struct syntax *at,
+                               struct graph_output *output)
 {
     struct value file = eval(e, frame, at);
     int64_t n;
     if (file.kind != VALUE_STRING) {
         if (file.kind != VALUE_ERROR) {
-            fail(e, frame, at, CHECK_labels_missing, "labels are the name of a file, this is %s", value_shown(e->module, file));
+            fail(e, frame, at, CHECK_labels_missing, "labels are the name of a file, this is %s",
+                 value_shown(e->module, file));
         }
         return;
     }
@@ -304,8 +324,9 @@ static void read_output_labels(struct elaborator *e, struct frame *frame, struct
     }
     output->labels_file = file.string;
     if (n != classes) {
-        diag_warning(e->diags, CHECK_labels_count, at->span, "%s has %lld names, the output has %lld classes: numbers are printed instead",
-                     file.string, (long long)n, (long long)classes);
+        diag_warning(e->diags, CHECK_labels_count, at->span,
+                     "%s has %lld names, the output has %lld classes: numbers are printed instead", file.string,
+                     (long long)n, (long long)classes);
         return;
     }
     output->labels = labels;
@@ -336,8 +357,8 @@ static enum flow run_output(struct elaborator *e, struct frame *frame, struct sy
     struct syntax name = {.kind = SYNTAX_name, .span = at->mark, .mark = at->mark, .text = at->text};
     struct value value = at->child[0] ? eval(e, frame, at->child[0]) : lookup(e, frame, &name);
     if (value.kind != VALUE_TENSOR && value.kind != VALUE_ERROR) {
-        fail_span(e, frame, at, at->child[0] ? at->child[0]->span : at->mark, CHECK_output_tensor, "an output is a tensor, this is %s",
-                  value_shown(e->module, value));
+        fail_span(e, frame, at, at->child[0] ? at->child[0]->span : at->mark, CHECK_output_tensor,
+                  "an output is a tensor, this is %s", value_shown(e->module, value));
         explain(e, value);
         value = ERROR_VALUE;
     }
@@ -359,12 +380,13 @@ static enum flow run_output(struct elaborator *e, struct frame *frame, struct sy
 
 typedef enum flow runner(struct elaborator *, struct frame *, struct syntax *, struct value *result);
 
-static enum flow run_statements(struct elaborator *e, struct frame *frame, const struct syntax *body, struct value *result)
+static enum flow run_statements(struct elaborator *e, struct frame *frame, const struct syntax *body,
+                                struct value *result)
 {
     static runner *const runners[SYNTAX_KINDS] = {
-        [SYNTAX_let] = run_let,     [SYNTAX_var] = run_var,       [SYNTAX_set] = run_set,     [SYNTAX_return] = run_return,
-        [SYNTAX_when] = run_when,   [SYNTAX_for] = run_for,       [SYNTAX_assert] = run_assert, [SYNTAX_input] = run_input,
-        [SYNTAX_output] = run_output,
+        [SYNTAX_let] = run_let,       [SYNTAX_var] = run_var,     [SYNTAX_set] = run_set,
+        [SYNTAX_return] = run_return, [SYNTAX_when] = run_when,   [SYNTAX_for] = run_for,
+        [SYNTAX_assert] = run_assert, [SYNTAX_input] = run_input, [SYNTAX_output] = run_output,
     };
     enum flow flow = FLOW_ON;
     enter(e, frame, (struct syntax *)body);

@@ -1,8 +1,8 @@
 /* Tensors: nodes of the graph and their parameters, arithmetic with signs, t[i], attributes.
  *
- * What would surprise: a number beside a tensor becomes a constant of shape [1], so that the graph knows no scalars; and what
- * shape inference reports is followed here by notes that only the language can give: which name the offending channels and
- * arguments came from.
+ * What would surprise: a number beside a tensor becomes a constant of shape [1], so that the graph knows no scalars;
+ * and what shape inference reports is followed here by notes that only the language can give: which name the offending
+ * channels and arguments came from.
  */
 #include "front/internal.h"
 
@@ -13,7 +13,8 @@
 /* Up from a tensor to the node that chose its first axis: past all that keeps it. */
 static const struct node *channel_source(const struct node *node)
 {
-    while (node->n_in > 0 && node->in[0]->type.shape.dim[0] == node->type.shape.dim[0] && node->op != OP_conv && node->op != OP_linear) {
+    while (node->n_in > 0 && node->in[0]->type.shape.dim[0] == node->type.shape.dim[0] && node->op != OP_conv &&
+           node->op != OP_linear) {
         node = node->in[0];
     }
     return node;
@@ -29,8 +30,8 @@ static void explain_node(struct call *call, struct node *const *in, int n_in)
         void **found = name_map_get(&e->made_by, (const char *)source);
         const struct cause *cause = found ? *found : NULL;
         if (cause && cause != told) {
-            note(e, cause->span, "the input has %lld channels because %s = %s", (long long)source->type.shape.dim[0], cause->name,
-                 value_shown(e->module, cause->value));
+            note(e, cause->span, "the input has %lld channels because %s = %s", (long long)source->type.shape.dim[0],
+                 cause->name, value_shown(e->module, cause->value));
             told = cause;
         }
     }
@@ -51,7 +52,9 @@ static bool add_params(struct call *call, struct node *node, bool bias)
         if (optional && !bias) {
             continue;
         }
-        const char *name = node->op == OP_parameter ? call->path : *call->path ? intern_printf("%s.%s", call->path, leaf) : leaf;
+        const char *name = node->op == OP_parameter ? call->path
+                           : *call->path            ? intern_printf("%s.%s", call->path, leaf)
+                                                    : leaf;
         const struct param *other = graph_find_param(e->graph, name);
         if (other) {
             fail(e, call->frame, call->at, CHECK_parameter_named_twice, "two parameters are named %s", name);
@@ -59,7 +62,8 @@ static bool add_params(struct call *call, struct node *node, bool bias)
             if (call->frame->loops) {
                 note(e, call->at->span, "in a loop the label needs an index, such as convs[i]: ...");
             } else if (!call->labelled) {
-                note(e, call->at->span, "a label makes its names differ: %s1: %s(...)", op_info(node->op)->name, op_info(node->op)->name);
+                note(e, call->at->span, "a label makes its names differ: %s1: %s(...)", op_info(node->op)->name,
+                     op_info(node->op)->name);
             }
             return false;
         }
@@ -68,14 +72,16 @@ static bool add_params(struct call *call, struct node *node, bool bias)
     return true;
 }
 
-struct node *add_node(struct call *call, enum op op, struct node *const *in, int n_in, const struct attrs *attrs, bool bias)
+struct node *add_node(struct call *call, enum op op, struct node *const *in, int n_in, const struct attrs *attrs,
+                      bool bias)
 {
     struct elaborator *e = call->e;
     if (call->at->failed || e->stopped) {
         return NULL;
     }
     if (!call->frame->item) {
-        fail(e, call->frame, call->at, CHECK_tensor_place, "tensors are made in nets and blocks, not by a `let` of a file or by -D");
+        fail(e, call->frame, call->at, CHECK_tensor_place,
+             "tensors are made in nets and blocks, not by a `let` of a file or by -D");
         return NULL;
     }
     if (e->graph->n_node >= MOST_NODES) {
@@ -122,18 +128,20 @@ static struct node *operand(struct call *call, struct value value)
     if (value_number(value, &number)) {
         return number_node(call, number);
     }
-    fail_span(call->e, call->frame, call->at, call->at->mark, CHECK_operand_kind, "a tensor and %s cannot be combined by `%s`",
-              value_shown(call->e->module, value), sign_text(call->at->sign));
+    fail_span(call->e, call->frame, call->at, call->at->mark, CHECK_operand_kind,
+              "a tensor and %s cannot be combined by `%s`", value_shown(call->e->module, value),
+              sign_text(call->at->sign));
     explain(call->e, value);
     return NULL;
 }
 
 struct value tensor_binary(struct elaborator *e, struct frame *frame, struct syntax *at, struct value a, struct value b)
 {
-    static const enum op ops[SIGN_COUNT] = {[SIGN_add] = OP_add, [SIGN_sub] = OP_sub, [SIGN_mul] = OP_mul, [SIGN_div] = OP_div};
+    static const enum op ops[SIGN_COUNT] = {
+        [SIGN_add] = OP_add, [SIGN_sub] = OP_sub, [SIGN_mul] = OP_mul, [SIGN_div] = OP_div};
     if (at->sign < SIGN_add || at->sign > SIGN_div) {
-        return fail_span(e, frame, at, at->mark, CHECK_operand_kind, "tensors have no `%s`: their numbers are not known here",
-                         sign_text(at->sign));
+        return fail_span(e, frame, at, at->mark, CHECK_operand_kind,
+                         "tensors have no `%s`: their numbers are not known here", sign_text(at->sign));
     }
     struct call call = {.e = e, .frame = frame, .at = at, .path = frame->path};
     struct node *in[2];
@@ -174,7 +182,8 @@ struct value tensor_attribute(struct elaborator *e, struct frame *frame, struct 
         which++;
     }
     if (which == LENGTH(known)) {
-        fail_span(e, frame, at, at->mark, CHECK_member_unknown, "a tensor has .channels, .height, .width and .shape, but no .%s", at->text);
+        fail_span(e, frame, at, at->mark, CHECK_member_unknown,
+                  "a tensor has .channels, .height, .width and .shape, but no .%s", at->text);
         suggest(e, at->mark, at->text, known, LENGTH(known));
         return ERROR_VALUE;
     }

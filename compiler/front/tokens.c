@@ -1,9 +1,10 @@
 /* From the scanner to the parser: brackets are matched here, and here a faulty text is skipped.
  *
- * What would surprise: a closing bracket may be invented. No statement starts inside ( or [, and no definition inside anything,
- * so where one does (at the start of a line), the open brackets are reported, closed, and the rest of the file reads as it was
- * meant. A keyword followed by `=` is reported and read as a name. After a syntax error the tokens up to the next statement of the
- * innermost body, or the next definition, are dropped here, whole brackets at a time, so that one fault gives one message.
+ * What would surprise: a closing bracket may be invented. No statement starts inside ( or [, and no definition inside
+ * anything, so where one does (at the start of a line), the open brackets are reported, closed, and the rest of the
+ * file reads as it was meant. A keyword followed by `=` is reported and read as a name. After a syntax error the
+ * tokens up to the next statement of the innermost body, or the next definition, are dropped here, whole brackets at a
+ * time, so that one fault gives one message.
  */
 #include "front/internal.h"
 
@@ -25,7 +26,8 @@ static bool is_item_keyword(int kind)
 /* Words that only ever start a statement. */
 static bool is_statement_keyword(int kind)
 {
-    return kind == LET || kind == VAR || kind == SET || kind == RETURN || kind == ASSERT || kind == INPUT || kind == OUTPUT;
+    return kind == LET || kind == VAR || kind == SET || kind == RETURN || kind == ASSERT || kind == INPUT ||
+           kind == OUTPUT;
 }
 
 static bool is_keyword(int kind)
@@ -33,14 +35,13 @@ static bool is_keyword(int kind)
     return kind >= IMPORT && kind <= SHARED;
 }
 
-static bool is_first_on_line(const struct parser *parser, struct span span)
+static bool is_first_on_line(struct span span)
 {
     const char *bytes = source_get(span.file)->bytes;
     int at = span.first;
     while (at > 0 && (bytes[at - 1] == ' ' || bytes[at - 1] == '\t')) {
         at--;
     }
-    (void)parser;
     return at == 0 || bytes[at - 1] == '\n';
 }
 
@@ -86,7 +87,10 @@ static struct token close_brackets(struct parser *parser, int keep, struct token
                  before_what(&token, room, sizeof room));
     push_back(parser, token);
     for (int i = keep; i < parser->n_open; i++) {
-        struct token close = {.kind = close_sign[parser->open[i].kind], .bracket = parser->open[i].kind, .invented = true, .closes = true};
+        struct token close = {.kind = close_sign[parser->open[i].kind],
+                              .bracket = parser->open[i].kind,
+                              .invented = true,
+                              .closes = true};
         close.span = (struct span){token.span.file, token.span.first, token.span.first};
         push_back(parser, close);
     }
@@ -133,7 +137,8 @@ static bool close_bracket(struct parser *parser, struct token *token)
     }
     struct bracket *top = parser->n_open ? &parser->open[parser->n_open - 1] : NULL;
     if (top && token->kind != '}' && top->kind <= BRACKET_SQUARE) {
-        parser_error(parser, CHECK_bracket_open, token->span, "`%c` cannot close a `%c`", token->kind, open_sign[top->kind]);
+        parser_error(parser, CHECK_bracket_open, token->span, "`%c` cannot close a `%c`", token->kind,
+                     open_sign[top->kind]);
         diag_note(parser->diags, top->span, "it was opened here");
         token->kind = close_sign[top->kind];
         token->bracket = top->kind;
@@ -148,10 +153,10 @@ static bool close_bracket(struct parser *parser, struct token *token)
 static int brackets_to_keep(const struct parser *parser, const struct token *token)
 {
     int keep = parser->n_open;
-    if (token->kind == END_OF_TEXT || (is_item_keyword(token->kind) && is_first_on_line(parser, token->span))) {
+    if (token->kind == END_OF_TEXT || (is_item_keyword(token->kind) && is_first_on_line(token->span))) {
         return 0;
     }
-    if (is_statement_keyword(token->kind) && is_first_on_line(parser, token->span)) {
+    if (is_statement_keyword(token->kind) && is_first_on_line(token->span)) {
         while (keep > 0 && parser->open[keep - 1].kind != BRACKET_BODY) {
             keep--;
         }
@@ -177,7 +182,8 @@ static bool filter(struct parser *parser, struct token *token)
     if (is_misused_keyword(parser, token)) {
         const struct source *source = source_get(token->span.file);
         token->text = intern_n(source->bytes + token->span.first, (size_t)(token->span.last - token->span.first));
-        parser_error(parser, CHECK_reserved_word, token->span, "`%s` is a word of the language and cannot be a name", token->text);
+        parser_error(parser, CHECK_reserved_word, token->span, "`%s` is a word of the language and cannot be a name",
+                     token->text);
         token->kind = NAME;
     }
     int keep = brackets_to_keep(parser, token);
@@ -187,12 +193,13 @@ static bool filter(struct parser *parser, struct token *token)
         return true;
     }
     switch (token->kind) {
-    case '(': case '[': case '{':
-        return open_bracket(parser, token);
-    case ')': case ']': case '}':
-        return close_bracket(parser, token);
-    default:
-        return true;
+    case '(':
+    case '[':
+    case '{': return open_bracket(parser, token);
+    case ')':
+    case ']':
+    case '}': return close_bracket(parser, token);
+    default: return true;
     }
 }
 
@@ -248,7 +255,7 @@ static bool is_restart(const struct parser *parser, const struct token *token, i
         return is_item_keyword(token->kind) || token->kind == LET;
     }
     bool is_word = token->kind == IF || token->kind == FOR;
-    return is_statement_keyword(token->kind) || (is_word && is_first_on_line(parser, token->span));
+    return is_statement_keyword(token->kind) || (is_word && is_first_on_line(token->span));
 }
 
 void token_recover(struct parser *parser, struct token unexpected)
@@ -259,7 +266,7 @@ void token_recover(struct parser *parser, struct token unexpected)
         base--;
     }
     bool ends_body = unexpected.kind == '}' && unexpected.bracket == BRACKET_BODY;
-    bool misplaced = is_keyword(unexpected.kind) && !is_first_on_line(parser, unexpected.span);
+    bool misplaced = is_keyword(unexpected.kind) && !is_first_on_line(unexpected.span);
     if (!unexpected.again && (ends_body || (!misplaced && is_restart(parser, &unexpected, base)))) {
         unexpected.again = true;
         push_back(parser, unexpected);
@@ -279,8 +286,8 @@ void token_recover(struct parser *parser, struct token unexpected)
 
 static bool ends_value(int kind)
 {
-    return kind == NAME || kind == INT || kind == REAL || kind == STRING || kind == DOT_NAME || kind == DOT_INT || kind == TRUE ||
-           kind == FALSE || kind == ')' || kind == ']';
+    return kind == NAME || kind == INT || kind == REAL || kind == STRING || kind == DOT_NAME || kind == DOT_INT ||
+           kind == TRUE || kind == FALSE || kind == ')' || kind == ']';
 }
 
 static const char *words_of(const struct parser *parser, struct span span)
@@ -299,17 +306,18 @@ static const char *shown(const struct parser *parser, struct token token)
     return which >= 0 ? intern_printf("%s `%s`", kind[which], words) : intern_printf("`%s`", words);
 }
 
-/* The likeliest mistake behind an unexpected token; NULL if there is none in mind. */
-static const char *guess(const struct parser *parser, bool operator_possible, bool statement_possible)
+/* Mistakes of form: something stands where another spelling was meant. */
+static const char *guess_spelling(const struct parser *parser, bool operator_possible)
 {
     struct token last = parser->last, before = parser->before[0], third = parser->before[1];
-    const char *word = words_of(parser, last.span), *previous = words_of(parser, before.span);
+    const char *previous = words_of(parser, before.span);
     bool after_name = before.kind == NAME;
     if (last.kind == '(' && after_name && third.kind == BLOCK) {
         return intern_printf("the inputs of a block stand before its name: block x |> %s(...)", previous);
     }
     if (last.kind == '=' && after_name && (third.kind == PIPE || third.kind == ':')) {
-        return intern_printf("a label is written with a colon, `%s: ...`; `=` belongs to let, var, set and arguments", previous);
+        return intern_printf("a label is written with a colon, `%s: ...`; `=` belongs to let, var, set and arguments",
+                             previous);
     }
     if (last.kind == '{' && (after_name || before.kind == INT) && operator_possible) {
         return intern_printf("a group of steps needs a colon behind its label: `%s: { ... }`", previous);
@@ -323,15 +331,16 @@ static const char *guess(const struct parser *parser, bool operator_possible, bo
     if (last.kind == IF && before.kind == ':') {
         return "a label stands before a call: put the `if` into a `let` above, or into brackets";
     }
-    bool joins = last.kind == IF || last.kind == THEN || last.kind == ELSE || last.kind == AND || last.kind == OR || last.kind == NOT;
-    if (last.kind == SHARED) {
-        return "`shared` is reserved: weights cannot be shared yet";
-    }
-    if (is_keyword(last.kind) && !joins && !operator_possible && !statement_possible) {
-        return intern_printf("`%s` is a word of the language and cannot be a name", word);
-    }
-    if (last.kind == NAME && operator_possible && after_name && third.kind == PIPE) {
-        return intern_printf("is `:` missing behind the label `%s`, or `|>` before `%s`?", previous, word);
+    return NULL;
+}
+
+static const char *guess_missing(const struct parser *parser, bool operator_possible, bool statement_possible)
+{
+    struct token last = parser->last, before = parser->before[0];
+    const char *word = words_of(parser, last.span);
+    if (last.kind == NAME && operator_possible && before.kind == NAME && parser->before[1].kind == PIPE) {
+        return intern_printf("is `:` missing behind the label `%s`, or `|>` before `%s`?",
+                             words_of(parser, before.span), word);
     }
     if ((last.kind == NAME || last.kind == INT || last.kind == '{') && operator_possible && ends_value(before.kind)) {
         return intern_printf("is `|>` missing before `%s`?", word);
@@ -342,7 +351,27 @@ static const char *guess(const struct parser *parser, bool operator_possible, bo
     return NULL;
 }
 
-void syntax_error(struct parser *parser, const char *const *expected, int n, bool operator_possible, bool statement_possible)
+/* The likeliest mistake behind an unexpected token; NULL if there is none in mind. */
+static const char *guess(const struct parser *parser, bool operator_possible, bool statement_possible)
+{
+    int kind = parser->last.kind;
+    const char *spelling = guess_spelling(parser, operator_possible);
+    if (spelling) {
+        return spelling;
+    }
+    if (kind == SHARED) {
+        return "`shared` is reserved: weights cannot be shared yet";
+    }
+    bool joins = kind == IF || kind == THEN || kind == ELSE || kind == AND || kind == OR || kind == NOT;
+    if (is_keyword(kind) && !joins && !operator_possible && !statement_possible) {
+        return intern_printf("`%s` is a word of the language and cannot be a name",
+                             words_of(parser, parser->last.span));
+    }
+    return guess_missing(parser, operator_possible, statement_possible);
+}
+
+void syntax_error(struct parser *parser, const char *const *expected, int n, bool operator_possible,
+                  bool statement_possible)
 {
     struct token unexpected = parser->last;
     if (!unexpected.invented) { /* else the missing bracket was reported */
@@ -350,14 +379,16 @@ void syntax_error(struct parser *parser, const char *const *expected, int n, boo
         for (int i = 0; i < n; i++) {
             text_add(&text, "%s%s", i == 0 ? "" : i == n - 1 ? " or " : ", ", expected[i]);
         }
-        parser_error(parser, CHECK_syntax, unexpected.span, "unexpected %s; expected %s", shown(parser, unexpected), text_string(&text));
+        parser_error(parser, CHECK_syntax, unexpected.span, "unexpected %s; expected %s", shown(parser, unexpected),
+                     text_string(&text));
         const char *hint = parser->stopped ? NULL : guess(parser, operator_possible, statement_possible);
         int opens = unexpected.kind == '(' || unexpected.kind == '[' || unexpected.kind == '{';
         int open = parser->n_open - opens;
         if (hint) {
             diag_note(parser->diags, unexpected.span, "%s", hint);
         } else if (!parser->stopped && open > 0 && parser->open[open - 1].kind != BRACKET_BODY) {
-            diag_note(parser->diags, parser->open[open - 1].span, "inside this `%c`", open_sign[parser->open[open - 1].kind]);
+            diag_note(parser->diags, parser->open[open - 1].span, "inside this `%c`",
+                      open_sign[parser->open[open - 1].kind]);
         }
     }
     token_recover(parser, unexpected);

@@ -1,7 +1,8 @@
 /* Values of the language: making, showing and comparing them.
  *
- * What would surprise: a value knows the name it was last read from (its cause), so that an error can say "inner = 100 was set
- * here"; it loses it in arithmetic, but a division that was not exact is remembered as the reason of a fraction.
+ * What would surprise: a value knows the name it was last read from (its cause), so that an error can say "inner = 100
+ * was set here"; it loses it in arithmetic, but a division that was not exact is remembered as the reason of a
+ * fraction.
  */
 #include "front/internal.h"
 
@@ -69,9 +70,9 @@ struct value value_named(struct arena *arena, struct value value, const char *na
 const char *value_kind_name(enum value_kind kind)
 {
     static const char *const names[] = {
-#define KIND(name, text) text,
-        VALUE_KINDS(KIND)
-#undef KIND
+#define VALUE(kind, text) text,
+#include "front/values.def"
+#undef VALUE
     };
     return names[kind];
 }
@@ -99,7 +100,8 @@ static void print_value(struct text *text, struct value value, bool quoted, int 
     case VALUE_BOOL: text_add(text, value.truth ? "true" : "false"); break;
     case VALUE_STRING: text_add(text, quoted ? "\"%s\"" : "%s", value.string); break;
     case VALUE_TENSOR: print_shape(text, value.tensor->type.shape); break;
-    case VALUE_BLOCK: case VALUE_FUNCTION: text_add(text, "%s", value.bound->item->name); break;
+    case VALUE_BLOCK:
+    case VALUE_FUNCTION: text_add(text, "%s", value.bound->item->name); break;
     case VALUE_LIST:
         text_put(text, "[", 1);
         for (size_t i = 0; i < value.list->count && *left >= 0; i++) {
@@ -122,8 +124,8 @@ const char *value_shown(struct arena *arena, struct value value)
 {
     struct text text = {.arena = arena};
     int left = MOST_SHOWN;
-    bool kind_first = value.kind == VALUE_STRING || value.kind == VALUE_LIST || value.kind == VALUE_TENSOR || value.kind == VALUE_BLOCK ||
-                      value.kind == VALUE_FUNCTION;
+    bool kind_first = value.kind == VALUE_STRING || value.kind == VALUE_LIST || value.kind == VALUE_TENSOR ||
+                      value.kind == VALUE_BLOCK || value.kind == VALUE_FUNCTION;
     if (kind_first) {
         text_add(&text, "the %s ", strchr(value_kind_name(value.kind), ' ') + 1);
     }
@@ -135,7 +137,8 @@ const char *value_shown(struct arena *arena, struct value value)
 
 bool value_holds_tensor(struct value value)
 {
-    return value.kind == VALUE_TENSOR || value.kind == VALUE_PICTURE || (value.kind == VALUE_LIST && value.list->holds_tensor);
+    return value.kind == VALUE_TENSOR || value.kind == VALUE_PICTURE ||
+           (value.kind == VALUE_LIST && value.list->holds_tensor);
 }
 
 bool value_whole(struct value value, int64_t *whole)

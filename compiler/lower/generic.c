@@ -95,8 +95,8 @@ static void scale_shift(struct lowering *l)
     struct node *n = l->node;
     int64_t elements = (n->type.shape.dim[0] + BLOCK - 1) / BLOCK * BLOCK;
     struct buffer *in = use_rows(l, DIR_IN, "x", n->in[0]);
-    struct buffer *scale = use_weights(l, "w", (struct pack){.param = n->param[0], .kind = PACK_PLAIN}, 1, &elements);
-    struct buffer *shift = use_weights(l, "b", (struct pack){.param = n->param[1], .kind = PACK_PLAIN}, 1, &elements);
+    struct buffer *scale = use_weights(l, "scale", (struct pack){.param = n->param[0], .kind = PACK_PLAIN}, 1, &elements);
+    struct buffer *shift = use_weights(l, "shift", (struct pack){.param = n->param[1], .kind = PACK_PLAIN}, 1, &elements);
     result(l);
     struct axes x = open_axes(l, n->type.shape, -1);
     struct expr *v = expr_load(b, 1, same(in, &x));

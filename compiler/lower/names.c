@@ -58,7 +58,7 @@ static const char *equation(struct arena *a, const struct node *n)
     case OP_max_pool: return "v[c,oy,ox] = max over the window of x";
     case OP_avg_pool: return "v[c,oy,ox] = sum over the window of x / cells that count";
     case OP_global_avg_pool: return "v[c] = sum_y,x x[c,y,x] / (H * W)";
-    case OP_scale_shift: return "v[c,y,x] = x0[c,y,x] * w[c] + b[c]";
+    case OP_scale_shift: return n->algorithm == ALGORITHM_generic ? "v[a,..] = x[a,..] * scale[a] + shift[a]" : "v[c,y,x] = x0[c,y,x] * w[c] + b[c]";
     case OP_convert: return "v = x in another layout";
     case OP_add: return "v = x0 + x1";
     case OP_sub: return "v = x0 - x1";

@@ -102,6 +102,11 @@ static bool same_place(const struct node *a, const struct node *b)
     return a->storage == b->storage && a->lead == b->lead && shape_equal(a->type.shape, b->type.shape);
 }
 
+static bool is_number(const struct node *n)
+{
+    return n->op == OP_constant && shape_elements(n->type.shape) == 1;
+}
+
 void use_result(struct lowering *l)
 {
     struct node *n = l->node;
@@ -110,7 +115,7 @@ void use_result(struct lowering *l)
         if (n->epilogue[i].operand && same_place(n->epilogue[i].operand, n)) in_place = true;
     for (int i = 0; i < n->n_epilogue; i++) {
         struct node *o = n->epilogue[i].operand;
-        if (o && o->op != OP_constant && !same_place(o, n)) l->operand[i] = use_value(l, DIR_IN, arena_printf(l->build.arena, "e%d", i), o);
+        if (o && !is_number(o) && !same_place(o, n)) l->operand[i] = use_value(l, DIR_IN, arena_printf(l->build.arena, "e%d", i), o);
     }
     l->out = use_value(l, in_place ? DIR_INOUT : DIR_OUT, "y", n);
     for (int i = 0; i < n->n_epilogue; i++)
@@ -134,7 +139,7 @@ struct element_ref result_at(struct lowering *l, struct buffer *b, struct affine
 static struct expr *operand_value(struct lowering *l, int i, struct affine block, struct affine y, struct affine x, struct affine lane, int lanes)
 {
     const struct node *o = l->node->epilogue[i].operand;
-    if (o->op == OP_constant && shape_elements(o->type.shape) == 1) return expr_const(&l->build, lanes, o->value[0]);
+    if (is_number(o)) return expr_const(&l->build, lanes, o->value[0]);
     bool whole = shape_equal(o->type.shape, l->node->type.shape);
     struct affine oy = whole ? y : l->zero, ox = whole ? x : l->zero;
     return expr_load(&l->build, lanes, position(l->operand[i], o->type.layout.halo, block, oy, ox, lane));

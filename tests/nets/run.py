@@ -81,6 +81,43 @@ class Network:
                 path.unlink(missing_ok=True)
 
 
+def build_fashion(net, program, *options):
+    expect_done(netc("build", f"netdefs/fashion/{net}.net", f"--weights=netdefs/fashion/{net}.safetensors", *options, "-o", program,
+                     binary=NETC, timeout=600), "netc build")
+
+
+def check_demo(net):
+    """The trained networks on all 10,000 test pictures: what `make demo` shows."""
+    if not PICTURES.exists():
+        raise Skip(f"{PICTURES} is missing (Debian's dataset-fashion-mnist)")
+    program = OUT / f"demo_{net}"
+    build_fashion(net, program)
+    labels = PICTURES.with_name("t10k-labels-idx1-ubyte.gz")
+    got = expect_done(run([program, f"--dataset={PICTURES},{labels}"], timeout=600), "the program")
+    line = re.match(r"fashion_\w+  parameters (\d+)  macs \d+  accuracy ([\d.]+) %  \d+ pictures/s$", got.out.splitlines()[0])
+    if not line or float(line.group(2)) < 93 or int(line.group(1)) >= 450000:
+        raise Failure(got.out.splitlines()[0])
+    program.unlink()
+
+
+def check_batch(net):
+    """An image has the same bits alone and in a batch, also in a last batch that is not full."""
+    rng, out = np.random.default_rng(7), []
+    pixels = OUT / f"batch_{net}.npy"
+    np.save(pixels, rng.standard_normal((7, 1, 28, 28)).astype(np.float32))
+    for batch in (1, 4):
+        program, result = OUT / f"batch_{net}_{batch}", OUT / f"batch_{net}_{batch}.npy"
+        build_fashion(net, program, f"--batch={batch}")
+        expect_done(run([program, f"--tensor={pixels}", f"--output={result}"]), "the program")
+        out.append(result.read_bytes())
+        program.unlink()
+        result.unlink()
+    pixels.unlink()
+    if out[0] != out[1]:
+        raise Failure("batch 1 and batch 4 give different bits")
+
+
+PICTURES = Path("/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz")
 networks = [Network(row) for row in (HERE / "logits.tsv").read_text().splitlines()[1:]]
 targets = re.findall(r'^TARGET\("([^"]+)"', (ROOT / "compiler/targets/targets.def").read_text(), re.M)
 cases = []
@@ -91,4 +128,7 @@ for net in networks:
     if ALL or net.name in SMALLEST:
         for target in targets:
             cases.append((f"nets/{net.name} {target}", lambda net=net, target=target: net.check_program(target)))
+for net in ("resnext", "res2net"):
+    cases.append((f"nets/fashion_{net} classifies", lambda net=net: check_demo(net)))
+    cases.append((f"nets/fashion_{net} in batches", lambda net=net: check_batch(net)))
 main(cases)

@@ -116,6 +116,13 @@ def test_build_refused():
     check(folder.names() == ["prog"] and (folder / "prog").read_bytes() == b"old", f"the old program: {folder.names()}")
 
 
+def read_if_there(path):
+    try:
+        return path.read_bytes()
+    except OSError: # the process has ended
+        return b""
+
+
 def test_build_signal():
     folder = Folder("build_signal")
     temporary = OUT / "files" / "build_signal_tmp"
@@ -133,8 +140,12 @@ def test_build_signal():
         running.send_signal(number)
         check(running.wait(20) == -number, f"did not end by {number}")
         check(not list(temporary.iterdir()) and folder.names() == [], "left behind")
-    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
-    check("sleep 57.31" not in listing, "children live on")
+    for _ in range(100): # a signal takes its time to arrive
+        listing = b"".join(read_if_there(path) for path in Path("/proc").glob("[0-9]*/cmdline"))
+        if b"sleep\x0057.31" not in listing:
+            break
+        time.sleep(0.05)
+    check(b"sleep\x0057.31" not in listing, "children live on")
     temporary.rmdir()
 
 

@@ -260,7 +260,7 @@ static const char *compare(struct trial *t, int image, size_t k)
         }
     }
     bool equal = t->exact && most < 1 << 21; /* beyond, partial sums may round */
-    if (equal ? differ == 0 : off <= 2e-4 * most) {
+    if (equal ? differ == 0 : off <= 2e-4 * most + 1e-6) {
         return NULL;
     }
     return arena_printf(t->arena, "image %d, output %s: element %lld is %.9g, expected %.9g; %lld of %lld differ", image,

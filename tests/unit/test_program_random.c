@@ -352,16 +352,38 @@ static void add_norm(struct maker *m)
 
 /* ---- graphs ---- */
 
-static void add_step(struct maker *m)
+static void (*const map_step[])(struct maker *) = {add_conv,    add_conv,    add_conv,     add_grouped, add_grouped,
+                                                   add_grouped, add_grouped, add_residual, add_residual, add_pair,
+                                                   add_pair,    add_gate,    add_split,    add_split,   add_concat,
+                                                   add_concat,  add_slice,   add_slice,    add_pool,    add_pool,
+                                                   add_norm,    add_activation, add_activation};
+static void (*const other_step[])(struct maker *) = {add_broadcast, add_broadcast, add_permute, add_reshape,
+                                                     add_reduction, add_linear};
+
+/* Maps alone stay large; every other graph has operators of any rank among them. */
+static void add_step(struct maker *m, bool maps)
 {
-    static void (*const step[])(struct maker *) = {
-        add_conv,   add_conv,   add_conv,   add_grouped, add_grouped, add_grouped, add_residual,  add_residual,
-        add_pair,   add_pair,   add_gate,   add_split,   add_concat,  add_concat,  add_slice,     add_slice,
-        add_pool,   add_pool,   add_norm,   add_activation, add_activation, add_broadcast, add_permute, add_reshape,
-        add_reduction, add_linear,
-    };
     if (shape_elements(any(m)->type.shape) < 6000) {
-        PICK(m, step)(m);
+        (maps || below(m, 3) ? PICK(m, map_step) : PICK(m, other_step))(m);
+    }
+}
+
+static bool is_used(const struct maker *m, const struct node *n)
+{
+    return node_uses(m->graph, n) > 0;
+}
+
+/* What nobody reads is a result, or else anything. */
+static void add_outputs(struct maker *m, size_t most)
+{
+    struct graph *g = m->graph;
+    for (size_t i = g->n_node; i-- > 0 && g->n_output < most;) {
+        if (!is_used(m, g->node[i])) {
+            fixture_output(&m->f, arena_printf(m->arena, "y%zu", g->n_output), g->node[i]);
+        }
+    }
+    for (uint32_t i = 0, n = below(m, 3) + (g->n_output == 0); i < n; i++) {
+        fixture_output(&m->f, arena_printf(m->arena, "y%zu", g->n_output), any(m));
     }
 }
 
@@ -377,12 +399,9 @@ static const char *random_text(struct arena *arena, uint32_t seed, bool exact)
         fixture_input(&m.f, i ? "z" : "x", (struct shape){3, {channels(&m), h, w}});
     }
     for (uint32_t i = 0, n = 3 + below(&m, 12); i < n; i++) {
-        add_step(&m);
+        add_step(&m, seed % 2);
     }
-    int outputs = 1 + (int)below(&m, 3);
-    for (int i = 0; i < outputs; i++) {
-        fixture_output(&m.f, arena_printf(arena, "y%d", i), i ? any(&m) : m.graph->node[m.graph->n_node - 1]);
-    }
+    add_outputs(&m, 1 + below(&m, 5));
     cr_assert(graph_verify(m.f.diags, m.graph), "seed %u: %s", seed, fixture_report(&m.f));
     graph_remove_dead(m.graph);
     return fixture_text(&m.f, m.graph);
