@@ -27,8 +27,8 @@ struct trial {
     struct program *program;
     struct weights *weights;
     char *blob, *workspace;
-    float **input, **output;     /* as the caller passes them: all images of a batch in one */
-    const double ***expected;    /* [image][output] */
+    float **input, **output; /* as the caller passes them: all images of a batch in one */
+    const double ***expected; /* [image][output] */
 };
 
 static const char *trial_report(struct trial *t)
@@ -139,8 +139,8 @@ static const char *check_texts(struct trial *t)
 
 static const char *make_program(struct trial *t)
 {
-    struct pass_context c = {.module = t->arena, .scratch = t->scratch, .diags = t->diags, .target = t->target,
-                             .batch = t->batch};
+    struct pass_context c = {
+        .module = t->arena, .scratch = t->scratch, .diags = t->diags, .target = t->target, .batch = t->batch};
     if (!run_passes(t->graph, &c, NULL, NULL)) {
         return trial_report(t);
     }
@@ -225,7 +225,8 @@ static bool run_all(struct trial *t, int64_t threads, bool descending)
     const struct program *p = t->program;
     memset(t->workspace, 0xff, (size_t)(p->workspace_bytes * t->batch));
     for (size_t k = 0; k < t->graph->n_output; k++) {
-        memset(t->output[k], 0xff, sizeof(float) * (size_t)(shape_elements(t->graph->output[k].node->type.shape) * t->batch));
+        memset(t->output[k], 0xff,
+               sizeof(float) * (size_t)(shape_elements(t->graph->output[k].node->type.shape) * t->batch));
     }
     for (const struct stage *first = p->stage, *end; first; first = end) {
         poison_fresh(t, first->epoch);
@@ -263,9 +264,9 @@ static const char *compare(struct trial *t, int image, size_t k)
     if (equal ? differ == 0 : off <= 2e-4 * most + 1e-6) {
         return NULL;
     }
-    return arena_printf(t->arena, "image %d, output %s: element %lld is %.9g, expected %.9g; %lld of %lld differ", image,
-                        t->graph->output[k].name, (long long)worst, (double)got[worst], want[worst], (long long)differ,
-                        (long long)n);
+    return arena_printf(t->arena, "image %d, output %s: element %lld is %.9g, expected %.9g; %lld of %lld differ",
+                        image, t->graph->output[k].name, (long long)worst, (double)got[worst], want[worst],
+                        (long long)differ, (long long)n);
 }
 
 static const char *run_orders(struct trial *t)
@@ -295,9 +296,11 @@ static const char *run_orders(struct trial *t)
 }
 
 /* NULL if the program computes what the graph says, else why not, in an arena of the caller. */
-static const char *try_program(struct arena *arena, const char *text, const struct target *target, int batch, bool exact)
+static const char *try_program(struct arena *arena, const char *text, const struct target *target, int batch,
+                               bool exact)
 {
-    struct trial t = {.arena = arena, .scratch = arena_new("scratch"), .target = target, .batch = batch, .exact = exact};
+    struct trial t = {
+        .arena = arena, .scratch = arena_new("scratch"), .target = target, .batch = batch, .exact = exact};
     t.diags = diags_new(arena);
     struct fixture f = {.arena = arena, .diags = t.diags};
     t.graph = fixture_read(&f, text);

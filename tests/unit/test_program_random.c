@@ -10,8 +10,8 @@ struct maker {
     struct fixture f;
     struct graph *graph;
     uint32_t state;
-    bool exact;       /* only what keeps small integers */
-    int64_t budget;   /* multiply-adds still allowed */
+    bool exact; /* only what keeps small integers */
+    int64_t budget; /* multiply-adds still allowed */
 };
 
 static uint32_t below(struct maker *m, uint32_t n)
@@ -79,8 +79,12 @@ static struct node *like(struct maker *m, const struct node *x, bool channels_to
 static struct node *conv(struct maker *m, struct node *x, int64_t out, int kernel, int64_t groups)
 {
     int64_t h = x->type.shape.dim[1], w = x->type.shape.dim[2], ic = x->type.shape.dim[0];
-    struct attrs a = {.kernel = {kernel, kernel}, .stride = {1, 1}, .pad = {kernel / 2, kernel / 2}, .dilation = {1, 1},
-                      .groups = groups, .out = out};
+    struct attrs a = {.kernel = {kernel, kernel},
+                      .stride = {1, 1},
+                      .pad = {kernel / 2, kernel / 2},
+                      .dilation = {1, 1},
+                      .groups = groups,
+                      .out = out};
     if (!below(m, 4)) {
         a.stride[0] = a.stride[1] = 1 + below(m, 3);
     }
@@ -95,7 +99,8 @@ static struct node *conv(struct maker *m, struct node *x, int64_t out, int kerne
     if (!below(m, 8)) {
         a.kernel[below(m, 2)] = 1 + below(m, 3);
     }
-    bool fits = h + 2 * a.pad[0] >= a.dilation[0] * (a.kernel[0] - 1) + 1 && w + 2 * a.pad[1] >= a.dilation[1] * (a.kernel[1] - 1) + 1;
+    bool fits = h + 2 * a.pad[0] >= a.dilation[0] * (a.kernel[0] - 1) + 1 &&
+                w + 2 * a.pad[1] >= a.dilation[1] * (a.kernel[1] - 1) + 1;
     int64_t macs = (h / a.stride[0] + 1) * (w / a.stride[1] + 1) * out * ic / groups * a.kernel[0] * a.kernel[1];
     if (!fits || macs > m->budget) {
         return x;
@@ -316,7 +321,8 @@ static void add_reduction(struct maker *m)
     static const enum op op[] = {OP_softmax, OP_sum, OP_mean};
     struct node *x = any(m);
     if (x->type.shape.rank) {
-        add(m, m->exact ? OP_sum : PICK(m, op), x, NULL, (struct attrs){.axis = below(m, (uint32_t)x->type.shape.rank)});
+        add(m, m->exact ? OP_sum : PICK(m, op), x, NULL,
+            (struct attrs){.axis = below(m, (uint32_t)x->type.shape.rank)});
     }
 }
 
@@ -352,13 +358,12 @@ static void add_norm(struct maker *m)
 
 /* ---- graphs ---- */
 
-static void (*const map_step[])(struct maker *) = {add_conv,    add_conv,    add_conv,     add_grouped, add_grouped,
-                                                   add_grouped, add_grouped, add_residual, add_residual, add_pair,
-                                                   add_pair,    add_gate,    add_split,    add_split,   add_concat,
-                                                   add_concat,  add_slice,   add_slice,    add_pool,    add_pool,
-                                                   add_norm,    add_activation, add_activation};
-static void (*const other_step[])(struct maker *) = {add_broadcast, add_broadcast, add_permute, add_reshape,
-                                                     add_reduction, add_linear};
+static void (*const map_step[])(struct maker *) = {
+    add_conv,     add_conv,  add_conv, add_grouped, add_grouped, add_grouped,    add_grouped,   add_residual,
+    add_residual, add_pair,  add_pair, add_gate,    add_split,   add_split,      add_concat,    add_concat,
+    add_slice,    add_slice, add_pool, add_pool,    add_norm,    add_activation, add_activation};
+static void (*const other_step[])(struct maker *) = {add_broadcast, add_broadcast, add_permute,
+                                                     add_reshape,   add_reduction, add_linear};
 
 /* Maps alone stay large; every other graph has operators of any rank among them. */
 static void add_step(struct maker *m, bool maps)
