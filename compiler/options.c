@@ -8,27 +8,57 @@
 static const struct {
     const char *name, *arguments, *summary, *more;
 } command_info[COMMAND_COUNT] = {
-    [COMMAND_BUILD] = {"build", "FILE[:NET]", "compile a network to an executable",
-                       "Weights are a safetensors file, or `synthetic`: filled by rule, to measure without a checkpoint.\n"
-                       "The program classifies data sets and raw tensors and measures itself: PROG --help.\n"},
+    [COMMAND_BUILD] =
+        {"build", "FILE[:NET]", "compile a network to an executable",
+         "Weights are a safetensors file, or `synthetic`: filled by rule, to measure without a checkpoint.\n"
+         "The program classifies data sets and raw tensors and measures itself: PROG --help.\n"},
     [COMMAND_CHECK] = {"check", "FILE[:NET]", "parse, elaborate and check shapes; write nothing", ""},
     [COMMAND_SHOW] = {"show", "FILE[:NET]", "the table of layers, the IR, the parameters, the buffer plan", ""},
     [COMMAND_RUN] = {"run", "FILE[:NET]", "run the reference interpreter (double, plain loops)",
-                     "Input: `synthetic` (the rule of the golden values) or an .npy file. Writes the first output as .npy, float64.\n"},
-    [COMMAND_PASS] = {"pass", "PASSES FILE", "for work on netc: read graph IR, run passes joined by +, print it; `read` runs none", ""},
-    [COMMAND_LOOP] = {"loop", "FILE", "for work on netc: read a kernel of loop IR, verify and print it; --eval runs it on small integers", ""},
+                     "Input: `synthetic` (the rule of the golden values) or an .npy file. Writes the first output as "
+                     ".npy, float64.\n"},
+    [COMMAND_PASS] = {"pass", "PASSES FILE",
+                      "for work on netc: read graph IR, run passes joined by +, print it; `read` runs none", ""},
+    [COMMAND_LOOP] =
+        {"loop", "FILE",
+         "for work on netc: read a kernel of loop IR, verify and print it; --eval runs it on small integers", ""},
 };
 
-enum { B = 1 << COMMAND_BUILD, C = 1 << COMMAND_CHECK, S = 1 << COMMAND_SHOW, R = 1 << COMMAND_RUN, P = 1 << COMMAND_PASS, L = 1 << COMMAND_LOOP };
+enum {
+    B = 1 << COMMAND_BUILD,
+    C = 1 << COMMAND_CHECK,
+    S = 1 << COMMAND_SHOW,
+    R = 1 << COMMAND_RUN,
+    P = 1 << COMMAND_PASS,
+    L = 1 << COMMAND_LOOP
+};
 
-enum { LONG_ONLY = 256, OPT_TARGET, OPT_WEIGHTS, OPT_BATCH, OPT_KEEP, OPT_EMIT_C, OPT_IR, OPT_PARAMS, OPT_PLAN, OPT_JSON, OPT_AST, OPT_EVAL,
-       OPT_INPUT, OPT_KIND, OPT_JOBS, OPT_PARTS, OPT_VERSION };
+enum {
+    LONG_ONLY = 256,
+    OPT_TARGET,
+    OPT_WEIGHTS,
+    OPT_BATCH,
+    OPT_KEEP,
+    OPT_EMIT_C,
+    OPT_IR,
+    OPT_PARAMS,
+    OPT_PLAN,
+    OPT_JSON,
+    OPT_AST,
+    OPT_EVAL,
+    OPT_INPUT,
+    OPT_KIND,
+    OPT_JOBS,
+    OPT_PARTS,
+    OPT_VERSION
+};
 
 static const struct {
     int commands, value;
     const char *name, *argument, *help; /* argument: "[=X]" optional, "=X" needed, "" none */
 } option_info[] = {
-    {B | C | S | R, 'D', "define", "=NAME=VALUE", "give a parameter of the network another value (any expression of the language)"},
+    {B | C | S | R, 'D', "define", "=NAME=VALUE",
+     "give a parameter of the network another value (any expression of the language)"},
     {B | C | S | R, 'I', "import-dir", "=DIR", "look for imports and labels in DIR, before the installed netdefs"},
     {B, 'o', "output", "=PROG", "the executable to write (default: the network's name)"},
     {R, 'o', "output", "=FILE.npy", "where the output goes"},
@@ -38,7 +68,8 @@ static const struct {
     {B, OPT_KIND, "kind", "=exe", "what to build; libraries and source folders come later"},
     {B, OPT_KEEP, "keep", "=DIR", "leave the generated C and the packed weights in DIR"},
     {B, OPT_EMIT_C, "emit-c", "=DIR", "write the C and the packed weights to DIR and build nothing"},
-    {B, OPT_PARTS, "parts", "=N", "files that the kernels are spread over, compiled side by side (default 8; 1 for reading)"},
+    {B, OPT_PARTS, "parts", "=N",
+     "files that the kernels are spread over, compiled side by side (default 8; 1 for reading)"},
     {B, 'j', "jobs", "=N", "clangs at a time (default: the cores of this machine)"},
     {R, OPT_INPUT, "input", "=synthetic|FILE.npy", "what to run it on"},
     {S, OPT_IR, "ir", "[=after:PASS]", "the IR: of the elaborated network, or after a pass"},
@@ -51,22 +82,29 @@ static const struct {
 
 static void help(void)
 {
-    printf("netc %s: from short descriptions of convolutional networks to C for one network and one processor\n\nusage: netc COMMAND ...\n\n", NETC_VERSION);
-    for (int c = 0; c < COMMAND_COUNT; c++) printf("  %-6s %-11s %s\n", command_info[c].name, command_info[c].arguments, command_info[c].summary);
-    printf("\n`netc COMMAND --help` lists a command's options. FILE is a .net file, - is standard input; FILE:NET picks one of several nets.\n"
+    printf("netc %s: from short descriptions of convolutional networks to C for one network and one "
+           "processor\n\nusage: netc COMMAND ...\n\n",
+           NETC_VERSION);
+    for (int c = 0; c < COMMAND_COUNT; c++)
+        printf("  %-6s %-11s %s\n", command_info[c].name, command_info[c].arguments, command_info[c].summary);
+    printf("\n`netc COMMAND --help` lists a command's options. FILE is a .net file, - is standard input; FILE:NET "
+           "picks one of several nets.\n"
            "Exit codes: 0 done, 1 the input is at fault, 2 wrong usage, 70 a defect of netc.\n");
 }
 
 static void command_help(enum command c)
 {
-    printf("usage: netc %s [OPTIONS] %s\n\n%s\n%s%s\n", command_info[c].name, command_info[c].arguments, command_info[c].summary,
-           *command_info[c].more ? "\n" : "", command_info[c].more);
+    printf("usage: netc %s [OPTIONS] %s\n\n%s\n%s%s\n", command_info[c].name, command_info[c].arguments,
+           command_info[c].summary, *command_info[c].more ? "\n" : "", command_info[c].more);
     for (size_t i = 0; i < LENGTH(option_info); i++) {
-        if (!(option_info[i].commands & (1 << c))) continue;
+        if (!(option_info[i].commands & (1 << c)))
+            continue;
         char left[64];
         snprintf(left, sizeof left, "--%s%s", option_info[i].name, option_info[i].argument);
-        if (option_info[i].value < LONG_ONLY) printf("  -%c, %-26s %s\n", option_info[i].value, left, option_info[i].help);
-        else printf("      %-26s %s\n", left, option_info[i].help);
+        if (option_info[i].value < LONG_ONLY)
+            printf("  -%c, %-26s %s\n", option_info[i].value, left, option_info[i].help);
+        else
+            printf("      %-26s %s\n", left, option_info[i].help);
     }
     printf("      %-26s %s\n", "--help", "this text");
 }
@@ -74,7 +112,8 @@ static void command_help(enum command c)
 static void target_help(void)
 {
     printf("native      %s on this machine\n", target_native()->name);
-    for (int i = 0; target_at(i); i++) printf("%-11s %s\n", target_at(i)->name, target_at(i)->summary);
+    for (int i = 0; target_at(i); i++)
+        printf("%-11s %s\n", target_at(i)->name, target_at(i)->summary);
 }
 
 static _Noreturn void usage(enum command c, const char *format, ...)
@@ -84,8 +123,10 @@ static _Noreturn void usage(enum command c, const char *format, ...)
     fprintf(stderr, "netc: error: ");
     vfprintf(stderr, format, list);
     va_end(list);
-    if (c == COMMAND_COUNT) fprintf(stderr, "\nnetc --help lists the commands\n");
-    else fprintf(stderr, "\nnetc %s --help lists the options\n", command_info[c].name);
+    if (c == COMMAND_COUNT)
+        fprintf(stderr, "\nnetc --help lists the commands\n");
+    else
+        fprintf(stderr, "\nnetc %s --help lists the options\n", command_info[c].name);
     exit(EXIT_USAGE);
 }
 
@@ -93,7 +134,8 @@ static int number(enum command c, const char *option, const char *text, int most
 {
     char *end;
     long n = strtol(text, &end, 10);
-    if (!*text || *end || n < 1 || n > most) usage(c, "--%s takes a whole number from 1 to %d, not '%s'", option, most, text);
+    if (!*text || *end || n < 1 || n > most)
+        usage(c, "--%s takes a whole number from 1 to %d, not '%s'", option, most, text);
     return (int)n;
 }
 
@@ -106,9 +148,12 @@ static const struct target *target_option(enum command c, const char *name)
     const struct target *t = target_by_name(name);
     const char *known[16];
     size_t n = 0;
-    while (n < 16 && target_at((int)n)) known[n] = target_at((int)n)->name, n++;
+    while (n < 16 && target_at((int)n))
+        known[n] = target_at((int)n)->name, n++;
     const char *near = t ? NULL : nearest_name(name, known, n);
-    if (!t) usage(c, "unknown target '%s'%s%s%s; --target=help lists them", name, near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+    if (!t)
+        usage(c, "unknown target '%s'%s%s%s; --target=help lists them", name, near ? ", did you mean '" : "",
+              near ? near : "", near ? "'?" : "");
     return t;
 }
 
@@ -123,7 +168,8 @@ struct lists { /* growing -D and -I */
 static void add_define(struct lists *l, enum command c, const char *text)
 {
     const char *equals = strchr(text, '=');
-    if (!equals || equals == text) usage(c, "-D takes NAME=VALUE, not '%s'", text);
+    if (!equals || equals == text)
+        usage(c, "-D takes NAME=VALUE, not '%s'", text);
     struct definition d = {arena_copy(l->arena, text, (size_t)(equals - text)), equals + 1};
     PUSH(l->arena, l->define, l->n_define, l->cap_define, d);
     text_add(&l->described, "%s-D %s", l->described.length ? " " : "", text);
@@ -132,8 +178,10 @@ static void add_define(struct lists *l, enum command c, const char *text)
 static void show_form(struct options *o, const char *argument)
 {
     o->ir = true;
-    if (!argument) return;
-    if (strncmp(argument, "after:", 6) != 0 || !argument[6]) usage(o->command, "--ir takes nothing or after:PASS, not '%s'", argument);
+    if (!argument)
+        return;
+    if (strncmp(argument, "after:", 6) != 0 || !argument[6])
+        usage(o->command, "--ir takes nothing or after:PASS, not '%s'", argument);
     o->after = argument + 6;
 }
 
@@ -149,7 +197,8 @@ static void apply(struct options *o, struct lists *l, int value, const char *arg
     case OPT_WEIGHTS: o->weights = argument; break;
     case OPT_BATCH: o->front.batch = number(c, "batch", argument, 4096); break;
     case OPT_KIND:
-        if (strcmp(argument, "exe") != 0) usage(c, "--kind=%s is not there yet: only exe", argument);
+        if (strcmp(argument, "exe") != 0)
+            usage(c, "--kind=%s is not there yet: only exe", argument);
         break;
     case OPT_KEEP: o->keep = argument; break;
     case OPT_EMIT_C: o->emit_c = argument; break;
@@ -170,10 +219,14 @@ static void getopt_tables(enum command c, struct option *longs, char *shorts)
     size_t n = 0;
     *shorts++ = ':';
     for (size_t i = 0; i < LENGTH(option_info); i++) {
-        if (!(option_info[i].commands & (1 << c))) continue;
-        int has = !*option_info[i].argument ? no_argument : *option_info[i].argument == '[' ? optional_argument : required_argument;
+        if (!(option_info[i].commands & (1 << c)))
+            continue;
+        int has = !*option_info[i].argument         ? no_argument
+                  : *option_info[i].argument == '[' ? optional_argument
+                                                    : required_argument;
         longs[n++] = (struct option){option_info[i].name, has, NULL, option_info[i].value};
-        if (option_info[i].value < LONG_ONLY) *shorts++ = (char)option_info[i].value, *shorts++ = ':';
+        if (option_info[i].value < LONG_ONLY)
+            *shorts++ = (char)option_info[i].value, *shorts++ = ':';
     }
     longs[n++] = (struct option){"help", no_argument, NULL, 'h'};
     longs[n] = (struct option){0};
@@ -186,36 +239,45 @@ static enum command command_by_name(const char *name)
     const char *known[COMMAND_COUNT];
     for (int c = 0; c < COMMAND_COUNT; c++) {
         known[c] = command_info[c].name;
-        if (strcmp(name, known[c]) == 0) return (enum command)c;
+        if (strcmp(name, known[c]) == 0)
+            return (enum command)c;
     }
     const char *near = nearest_name(name, known, COMMAND_COUNT);
-    usage(COMMAND_COUNT, "unknown command '%s'%s%s%s", name, near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+    usage(COMMAND_COUNT, "unknown command '%s'%s%s%s", name, near ? ", did you mean '" : "", near ? near : "",
+          near ? "'?" : "");
 }
 
 static void read_arguments(struct options *o, char **argv, int n)
 {
     int wanted = o->command == COMMAND_PASS ? 2 : 1;
-    if (n < wanted) usage(o->command, "%s is missing", wanted == 2 && n == 1 ? "FILE" : command_info[o->command].arguments);
-    if (n > wanted) usage(o->command, "one file at a time: '%s' is too many", argv[wanted]);
-    if (o->command == COMMAND_PASS) o->passes = argv[0];
+    if (n < wanted)
+        usage(o->command, "%s is missing", wanted == 2 && n == 1 ? "FILE" : command_info[o->command].arguments);
+    if (n > wanted)
+        usage(o->command, "one file at a time: '%s' is too many", argv[wanted]);
+    if (o->command == COMMAND_PASS)
+        o->passes = argv[0];
     o->file = o->front.file = argv[wanted - 1];
     if (o->command == COMMAND_BUILD && !o->weights)
         usage(o->command, "--weights is missing: a safetensors file, or --weights=synthetic to fill them by rule");
-    if (o->command == COMMAND_RUN && (!o->weights || !o->input || !o->output)) usage(o->command, "--weights, --input and --output are needed");
+    if (o->command == COMMAND_RUN && (!o->weights || !o->input || !o->output))
+        usage(o->command, "--weights, --input and --output are needed");
 }
 
 static _Noreturn void unknown_option(struct arena *a, enum command c, const struct option *longs, const char *word)
 {
     const char *known[LENGTH(option_info) + 1], *near = NULL;
     size_t n = 0;
-    for (; longs[n].name; n++) known[n] = longs[n].name;
-    if (strncmp(word, "--", 2) == 0) near = nearest_name(arena_copy(a, word + 2, strcspn(word + 2, "=")), known, n);
+    for (; longs[n].name; n++)
+        known[n] = longs[n].name;
+    if (strncmp(word, "--", 2) == 0)
+        near = nearest_name(arena_copy(a, word + 2, strcspn(word + 2, "=")), known, n);
     usage(c, "unknown option '%s'%s%s%s", word, near ? ", did you mean '--" : "", near ? near : "", near ? "'?" : "");
 }
 
 struct options read_options(struct arena *a, int argc, char **argv)
 {
-    if (argc < 2) usage(COMMAND_COUNT, "a command is missing: build, check, show or run");
+    if (argc < 2)
+        usage(COMMAND_COUNT, "a command is missing: build, check, show or run");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         help();
         exit(EXIT_DONE);
@@ -235,18 +297,22 @@ struct options read_options(struct arena *a, int argc, char **argv)
             command_help(o.command);
             exit(EXIT_DONE);
         }
-        if (value == ':') usage(o.command, "%s needs a value", argv[optind]);
-        if (value == '?') unknown_option(a, o.command, longs, argv[optind]);
+        if (value == ':')
+            usage(o.command, "%s needs a value", argv[optind]);
+        if (value == '?')
+            unknown_option(a, o.command, longs, argv[optind]);
         apply(&o, &l, value, optarg);
     }
     read_arguments(&o, argv + 1 + optind, argc - 1 - optind);
-    if (!o.target) o.target = target_native();
+    if (!o.target)
+        o.target = target_native();
     PUSH(a, l.dir, l.n_dir, l.cap_dir, data_folder(a, "netdefs"));
     o.front.define = l.define;
     o.front.n_define = (int)l.n_define;
     o.front.import_dir = l.dir;
     o.front.n_import_dir = (int)l.n_dir;
-    if (o.front.batch > 1) text_add(&l.described, "%s--batch=%d", l.described.length ? " " : "", o.front.batch);
+    if (o.front.batch > 1)
+        text_add(&l.described, "%s--batch=%d", l.described.length ? " " : "", o.front.batch);
     o.described = text_string(&l.described);
     return o;
 }

@@ -6,15 +6,6 @@
 
 #include "show.h"
 
-static const char *grouped(struct arena *a, int64_t n)
-{
-    char digits[32];
-    int length = snprintf(digits, sizeof digits, "%" PRId64, n);
-    struct text t = {.arena = a};
-    for (int i = 0; i < length; i++) text_add(&t, "%s%c", i && (length - i) % 3 == 0 ? "," : "", digits[i]);
-    return text_string(&t);
-}
-
 static int64_t own_params(const struct node *n)
 {
     int64_t sum = 0;
@@ -22,8 +13,10 @@ static int64_t own_params(const struct node *n)
         const char *leaf;
         bool optional;
         struct shape shape;
-        if (!node_param(n, i, &leaf, &optional, &shape)) break;
-        if (n->param[i] && strncmp(leaf, "running_", 8) != 0) sum += shape_elements(n->param[i]->shape);
+        if (!node_param(n, i, &leaf, &optional, &shape))
+            break;
+        if (n->param[i] && strncmp(leaf, "running_", 8) != 0)
+            sum += shape_elements(n->param[i]->shape);
     }
     return sum;
 }
@@ -35,10 +28,13 @@ static const char *kind(struct arena *a, const struct node *n)
     text_add(&t, "%s", op_info(n->op)->name);
     if (n->op == OP_conv || n->op == OP_max_pool || n->op == OP_avg_pool) {
         text_add(&t, " %dx%d", (int)n->attrs.kernel[0], (int)n->attrs.kernel[1]);
-        if (n->attrs.stride[0] > 1 || n->attrs.stride[1] > 1) text_add(&t, " /%d", (int)n->attrs.stride[0]);
+        if (n->attrs.stride[0] > 1 || n->attrs.stride[1] > 1)
+            text_add(&t, " /%d", (int)n->attrs.stride[0]);
     }
-    if (n->op == OP_conv && n->attrs.dilation[0] > 1) text_add(&t, " dilation %d", (int)n->attrs.dilation[0]);
-    if (n->op == OP_conv && n->attrs.groups > 1) text_add(&t, " groups %d", (int)n->attrs.groups);
+    if (n->op == OP_conv && n->attrs.dilation[0] > 1)
+        text_add(&t, " dilation %d", (int)n->attrs.dilation[0]);
+    if (n->op == OP_conv && n->attrs.groups > 1)
+        text_add(&t, " groups %d", (int)n->attrs.groups);
     return text_string(&t);
 }
 
@@ -47,23 +43,27 @@ void show_layers(struct text *t, const struct graph *g)
     struct arena *a = t->arena;
     int name = 5, what = 8;
     for (size_t i = 0; i < g->n_node; i++) {
-        if ((int)strlen(g->node[i]->name) > name) name = (int)strlen(g->node[i]->name);
-        if ((int)strlen(kind(a, g->node[i])) > what) what = (int)strlen(kind(a, g->node[i]));
+        if ((int)strlen(g->node[i]->name) > name)
+            name = (int)strlen(g->node[i]->name);
+        if ((int)strlen(kind(a, g->node[i])) > what)
+            what = (int)strlen(kind(a, g->node[i]));
     }
     text_add(t, "%-*s  %-*s  %-14s  %12s  %15s\n", name, "layer", what, "operator", "output", "parameters", "MACs");
     for (size_t i = 0; i < g->n_node; i++) {
         const struct node *n = g->node[i];
         int64_t params = own_params(n), macs = node_macs(n);
         text_add(t, "%-*s  %-*s  %-14s  %12s  %15s\n", name, n->name, what, kind(a, n), shape_text(a, n->type.shape),
-                 params ? grouped(a, params) : "", macs ? grouped(a, macs) : "");
+                 params ? grouped_digits(a, params) : "", macs ? grouped_digits(a, macs) : "");
     }
-    text_add(t, "\n%s: %s parameters, %s multiply-adds an image\n", g->name, grouped(a, graph_params(g)), grouped(a, graph_macs(g)));
+    text_add(t, "\n%s: %s parameters, %s multiply-adds an image\n", g->name, grouped_digits(a, graph_params(g)),
+             grouped_digits(a, graph_macs(g)));
 }
 
 static json_t *shape_json(struct shape s)
 {
     json_t *list = json_array();
-    for (int i = 0; i < s.rank; i++) json_array_append_new(list, json_integer(s.dim[i]));
+    for (int i = 0; i < s.rank; i++)
+        json_array_append_new(list, json_integer(s.dim[i]));
     return list;
 }
 
@@ -80,16 +80,20 @@ void show_params(struct text *t, const struct graph *g, bool json)
     json_t *list = json ? json_array() : NULL;
     for (size_t i = 0; i < g->n_param; i++) {
         const struct param *p = g->param[i];
-        if (p->op != PARAM_LOADED) continue;
+        if (p->op != PARAM_LOADED)
+            continue;
         if (json) {
-            json_array_append_new(list, json_pack("{s:s, s:o, s:s}", "name", p->name, "shape", shape_json(p->shape), "dtype", "f32"));
+            json_array_append_new(
+                list, json_pack("{s:s, s:o, s:s}", "name", p->name, "shape", shape_json(p->shape), "dtype", "f32"));
             continue;
         }
         text_add(t, "%s  [", p->name);
-        for (int d = 0; d < p->shape.rank; d++) text_add(t, "%s%" PRId64, d ? ", " : "", p->shape.dim[d]);
+        for (int d = 0; d < p->shape.rank; d++)
+            text_add(t, "%s%" PRId64, d ? ", " : "", p->shape.dim[d]);
         text_add(t, "]  f32\n");
     }
-    if (json) put_json(t, list);
+    if (json)
+        put_json(t, list);
 }
 
 void show_plan(struct text *t, const struct program *p, bool json)
@@ -98,23 +102,30 @@ void show_plan(struct text *t, const struct program *p, bool json)
     json_t *list = json ? json_array() : NULL;
     int width = 6;
     for (size_t i = 0; i < p->n_memory; i++)
-        if ((int)strlen(p->memory[i]->name) > width) width = (int)strlen(p->memory[i]->name);
-    if (!json) text_add(t, "%-*s  %13s  %13s  %-9s  value\n", width, "buffer", "offset", "bytes", "epochs");
+        if ((int)strlen(p->memory[i]->name) > width)
+            width = (int)strlen(p->memory[i]->name);
+    if (!json)
+        text_add(t, "%-*s  %13s  %13s  %-9s  value\n", width, "buffer", "offset", "bytes", "epochs");
     for (size_t i = 0; i < p->n_memory; i++) {
         const struct memory *m = p->memory[i];
-        if (m->kind != MEMORY_WORKSPACE || m->first < 0) continue;
+        if (m->kind != MEMORY_WORKSPACE || m->first < 0)
+            continue;
         if (json) {
-            json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:i, s:i, s:s}", "name", m->name, "offset", (json_int_t)m->offset, "bytes",
-                                                  (json_int_t)m->bytes, "first_epoch", m->first, "last_epoch", m->last, "value", m->layout));
+            json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:i, s:i, s:s}", "name", m->name, "offset",
+                                                  (json_int_t)m->offset, "bytes", (json_int_t)m->bytes, "first_epoch",
+                                                  m->first, "last_epoch", m->last, "value", m->layout));
             continue;
         }
-        text_add(t, "%-*s  %13s  %13s  %-9s  %s\n", width, m->name, grouped(a, m->offset), grouped(a, m->bytes),
-                 arena_printf(a, m->first == m->last ? "%d" : "%d-%d", m->first, m->last), m->layout);
+        text_add(t, "%-*s  %13s  %13s  %-9s  %s\n", width, m->name, grouped_digits(a, m->offset),
+                 grouped_digits(a, m->bytes), arena_printf(a, m->first == m->last ? "%d" : "%d-%d", m->first, m->last),
+                 m->layout);
     }
     if (json) {
-        put_json(t, json_pack("{s:I, s:I, s:i, s:i, s:o}", "workspace_bytes", (json_int_t)p->workspace_bytes, "weights_bytes",
-                              (json_int_t)p->weights_bytes, "epochs", p->n_epoch, "batch", p->batch, "buffers", list));
+        put_json(t, json_pack("{s:I, s:I, s:i, s:i, s:o}", "workspace_bytes", (json_int_t)p->workspace_bytes,
+                              "weights_bytes", (json_int_t)p->weights_bytes, "epochs", p->n_epoch, "batch", p->batch,
+                              "buffers", list));
         return;
     }
-    text_add(t, "\nworkspace %s bytes an image, weights %s bytes, %d epochs\n", grouped(a, p->workspace_bytes), grouped(a, p->weights_bytes), p->n_epoch);
+    text_add(t, "\nworkspace %s bytes an image, weights %s bytes, %d epochs\n", grouped_digits(a, p->workspace_bytes),
+             grouped_digits(a, p->weights_bytes), p->n_epoch);
 }

@@ -54,6 +54,8 @@ void text_add_v(struct text *, const char *format, va_list);
 void text_put(struct text *, const char *bytes, size_t n);
 const char *text_string(const struct text *);
 
+const char *grouped_digits(struct arena *, int64_t); /* 1,234,567 */
+
 const char *intern(const char *string); /* the one copy of this string, kept for the whole run: names compare by pointer */
 const char *intern_n(const char *bytes, size_t n);
 const char *intern_printf(const char *format, ...) PRINTF(1, 2);

@@ -2,8 +2,10 @@
  *
  * Names are compared by pointer all over the compiler, so every name goes through intern() once. The table lives for
  * the whole run, like the perm arena. */
+
 #include "base/base.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -222,4 +224,16 @@ const char *nearest_name(const char *name, const char *const *candidates, size_t
         }
     }
     return best;
+}
+
+const char *grouped_digits(struct arena *arena, int64_t n)
+{
+    char digits[32];
+    int length = snprintf(digits, sizeof digits, "%" PRId64, n);
+    struct text text = {.arena = arena};
+    for (int i = 0; i < length; i++) {
+        bool comma = i > 0 && (length - i) % 3 == 0 && digits[i - 1] != '-';
+        text_add(&text, "%s%c", comma ? "," : "", digits[i]);
+    }
+    return text_string(&text);
 }

@@ -27,7 +27,8 @@ static bool overlap(const struct node *a, const struct node *b)
 /* The first block of channel `start`, which lies at a segment's or a block's begin. */
 static int64_t block_of_channel(struct layout l, int64_t start)
 {
-    if (!l.seg) return start / l.block;
+    if (!l.seg)
+        return start / l.block;
     return start / l.seg * ((l.seg + l.block - 1) / l.block);
 }
 
@@ -53,9 +54,11 @@ static void place_members(struct graph *g, struct node *concat)
 static bool reads(const struct node *n, const struct node *value)
 {
     for (int i = 0; i < n->n_in; i++)
-        if (n->in[i] == value) return true;
+        if (n->in[i] == value)
+            return true;
     for (int i = 0; i < n->n_epilogue; i++)
-        if (n->epilogue[i].operand == value) return true;
+        if (n->epilogue[i].operand == value)
+            return true;
     return false;
 }
 
@@ -63,18 +66,27 @@ static bool reads(const struct node *n, const struct node *value)
 static bool can_take_over(const struct graph *g, const struct node *n, const struct node *v, const int *last_use)
 {
     enum op source = v->storage ? v->storage->owner->op : OP_input;
-    if (source == OP_constant || source == OP_parameter || source == OP_input) return false;
-    if (v->type.layout.kind != LAYOUT_BLOCKS || v->type.layout.block != n->type.layout.block || v->type.layout.halo != n->type.layout.halo ||
-        v->type.layout.seg != n->type.layout.seg || !shape_equal(v->type.shape, n->type.shape)) return false;
-    if (n->algorithm != ALGORITHM_map && overlap(n->in[0], v)) return false;
+    if (source == OP_constant || source == OP_parameter || source == OP_input)
+        return false;
+    if (v->type.layout.kind != LAYOUT_BLOCKS || v->type.layout.block != n->type.layout.block ||
+        v->type.layout.halo != n->type.layout.halo || v->type.layout.seg != n->type.layout.seg ||
+        !shape_equal(v->type.shape, n->type.shape))
+        return false;
+    if (n->algorithm != ALGORITHM_map && overlap(n->in[0], v))
+        return false;
     for (int i = 0; i < n->id; i++) {
         const struct node *m = g->node[i];
-        if (m->storage && overlap(m, v) && last_use[i] > n->id) return false;
+        if (m->storage && overlap(m, v) && last_use[i] > n->id)
+            return false;
         /* two views of one storage that are not the same bytes: n would read what it has overwritten */
-        if (m != v && m->storage && overlap(m, v) && reads(n, m) && !(m->lead == v->lead && blocks_of(m) == blocks_of(v))) return false;
+        if (m != v && m->storage && overlap(m, v) && reads(n, m) &&
+            !(m->lead == v->lead && blocks_of(m) == blocks_of(v)))
+            return false;
     }
-    for (size_t i = (size_t)n->id; i < g->n_node; i++) /* concatenations still to come own their members' places already */
-        if (g->node[i] != n && g->node[i]->storage && overlap(g->node[i], v)) return false;
+    for (size_t i = (size_t)n->id; i < g->n_node;
+         i++) /* concatenations still to come own their members' places already */
+        if (g->node[i] != n && g->node[i]->storage && overlap(g->node[i], v))
+            return false;
     return true;
 }
 
@@ -82,11 +94,13 @@ static struct node *victim(const struct graph *g, const struct node *n, const in
 {
     if (n->algorithm == ALGORITHM_map)
         for (int i = 0; i < n->n_in; i++)
-            if (can_take_over(g, n, n->in[i], last_use)) return n->in[i];
+            if (can_take_over(g, n, n->in[i], last_use))
+                return n->in[i];
     if (n->algorithm == ALGORITHM_map || n->algorithm == ALGORITHM_direct || n->algorithm == ALGORITHM_spread)
         for (int i = 0; i < n->n_epilogue; i++) {
             struct node *o = n->epilogue[i].operand;
-            if (o && shape_equal(o->type.shape, n->type.shape) && can_take_over(g, n, o, last_use)) return o;
+            if (o && shape_equal(o->type.shape, n->type.shape) && can_take_over(g, n, o, last_use))
+                return o;
         }
     return NULL;
 }
@@ -94,7 +108,8 @@ static struct node *victim(const struct graph *g, const struct node *n, const in
 static void place(struct graph *g, struct node *n, struct node *const *member_of, const int *last_use)
 {
     if (n->op == OP_concat && n->algorithm == ALGORITHM_view) {
-        if (!n->storage) place_members(g, n);
+        if (!n->storage)
+            place_members(g, n);
         return;
     }
     if (n->algorithm == ALGORITHM_view) {
@@ -103,14 +118,16 @@ static void place(struct graph *g, struct node *n, struct node *const *member_of
         return;
     }
     if (member_of[n->id]) {
-        if (!member_of[n->id]->storage) place_members(g, member_of[n->id]);
+        if (!member_of[n->id]->storage)
+            place_members(g, member_of[n->id]);
         return;
     }
     struct node *v = victim(g, n, last_use);
     if (v) {
         n->storage = v->storage;
         n->lead = v->lead;
-    } else own(g, n);
+    } else
+        own(g, n);
 }
 
 bool alias_storage(struct graph *g, struct pass_context *c)
@@ -121,12 +138,16 @@ bool alias_storage(struct graph *g, struct pass_context *c)
         struct node *n = g->node[i];
         for (int k = 0; k < n->n_in; k++) {
             last_use[n->in[k]->id] = n->id;
-            if (n->op == OP_concat && n->algorithm == ALGORITHM_view) member_of[n->in[k]->id] = n;
+            if (n->op == OP_concat && n->algorithm == ALGORITHM_view)
+                member_of[n->in[k]->id] = n;
         }
         for (int k = 0; k < n->n_epilogue; k++)
-            if (n->epilogue[k].operand) last_use[n->epilogue[k].operand->id] = n->id;
+            if (n->epilogue[k].operand)
+                last_use[n->epilogue[k].operand->id] = n->id;
     }
-    for (size_t i = 0; i < g->n_output; i++) last_use[g->output[i].node->id] = (int)g->n_node;
-    for (size_t i = 0; i < g->n_node; i++) place(g, g->node[i], member_of, last_use);
+    for (size_t i = 0; i < g->n_output; i++)
+        last_use[g->output[i].node->id] = (int)g->n_node;
+    for (size_t i = 0; i < g->n_node; i++)
+        place(g, g->node[i], member_of, last_use);
     return true;
 }

@@ -16,16 +16,6 @@ static bool power_of_two(int64_t n)
     return n > 0 && (n & (n - 1)) == 0;
 }
 
-static int64_t gcd(int64_t a, int64_t b)
-{
-    while (b) {
-        int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 /* Channels that start a new block every `unit` channels: free for multiples of a block; below half a block too many lanes idle. */
 static bool unit_fits(int64_t unit)
 {
@@ -37,7 +27,8 @@ static bool unit_fits(int64_t unit)
 static bool can_spread(const struct node *n)
 {
     int64_t in = n->in[0]->type.shape.dim[0] / n->attrs.groups, out = n->type.shape.dim[0] / n->attrs.groups;
-    if (in >= BLOCK || out >= BLOCK || in > out) return false;
+    if (in >= BLOCK || out >= BLOCK || in > out)
+        return false;
     return in == out || (power_of_two(in) && power_of_two(out) && n->type.shape.dim[0] % (BLOCK * out / in) == 0);
 }
 
@@ -50,47 +41,47 @@ static enum algorithm for_conv(const struct node *n)
 static bool map_operand(const struct node *n, const struct node *operand)
 {
     struct shape whole = n->type.shape, part = operand->type.shape;
-    if (operand->op == OP_constant && shape_elements(part) == 1) return true;
-    if (part.rank != 3 || part.dim[0] != whole.dim[0]) return false;
+    if (node_is_number(operand))
+        return true;
+    if (part.rank != 3 || part.dim[0] != whole.dim[0])
+        return false;
     return shape_equal(part, whole) || (part.dim[1] == 1 && part.dim[2] == 1);
 }
 
 static enum algorithm for_elementwise(const struct node *n)
 {
-    if (n->type.shape.rank != 3) return ALGORITHM_generic;
+    if (n->type.shape.rank != 3)
+        return ALGORITHM_generic;
     for (int i = 0; i < n->n_in; i++)
-        if (!map_operand(n, n->in[i])) return ALGORITHM_generic;
+        if (!map_operand(n, n->in[i]))
+            return ALGORITHM_generic;
     return ALGORITHM_map;
 }
 
-static enum algorithm for_slice(const struct node *n)
+/* slice, concat: pieces that begin at blocks need no copy. */
+static enum algorithm for_pieces(const struct node *n)
 {
-    if (n->type.shape.rank != 3 || n->attrs.axis != 0) return ALGORITHM_generic;
-    int64_t unit = gcd(gcd(n->attrs.start, n->attrs.size), n->in[0]->type.shape.dim[0]);
-    return unit_fits(unit) ? ALGORITHM_view : ALGORITHM_generic;
-}
-
-static enum algorithm for_concat(const struct node *n)
-{
-    if (n->type.shape.rank != 3 || n->attrs.axis != 0) return ALGORITHM_generic;
-    int64_t unit = 0;
-    for (int i = 0; i < n->n_in; i++) unit = gcd(n->in[i]->type.shape.dim[0], unit);
-    return unit_fits(unit) ? ALGORITHM_view : ALGORITHM_generic;
+    bool channels = n->type.shape.rank == 3 && n->attrs.axis == 0;
+    return channels && unit_fits(node_unit(n)) ? ALGORITHM_view : ALGORITHM_generic;
 }
 
 /* [C,1,1] in blocks and [C] plain are the same bytes; all other reshapes need row-major values first, and are free then. */
 static enum algorithm for_node(const struct node *n)
 {
     switch (n->op) {
-    case OP_input: case OP_constant: case OP_parameter: return ALGORITHM_NONE;
+    case OP_input:
+    case OP_constant:
+    case OP_parameter: return ALGORITHM_NONE;
     case OP_conv: return n->type.shape.rank == 3 ? for_conv(n) : ALGORITHM_generic;
     case OP_linear: return n->type.shape.rank == 1 ? ALGORITHM_direct : ALGORITHM_generic;
-    case OP_batch_norm: case OP_scale_shift: return n->type.shape.rank == 3 ? ALGORITHM_map : ALGORITHM_generic;
-    case OP_max_pool: case OP_avg_pool: return ALGORITHM_pool;
+    case OP_batch_norm:
+    case OP_scale_shift: return n->type.shape.rank == 3 ? ALGORITHM_map : ALGORITHM_generic;
+    case OP_max_pool:
+    case OP_avg_pool: return ALGORITHM_pool;
     case OP_global_avg_pool: return ALGORITHM_global_pool;
     case OP_reshape: return ALGORITHM_view;
-    case OP_slice: return for_slice(n);
-    case OP_concat: return for_concat(n);
+    case OP_slice:
+    case OP_concat: return for_pieces(n);
     case OP_convert: return ALGORITHM_convert;
     default: return op_info(n->op)->elementwise ? for_elementwise(n) : ALGORITHM_generic;
     }
@@ -99,10 +90,13 @@ static enum algorithm for_node(const struct node *n)
 /* What the chosen lowering cannot do is said here, not found out by a crash later. */
 static bool supported(struct diags *d, const struct node *n)
 {
-    if (n->algorithm != ALGORITHM_generic) return true;
-    if (n->op != OP_conv && n->op != OP_linear) return true;
-    diag_error(d, CHECK_lowering_rank, n->origin, "%s on a tensor of rank %d can be checked and interpreted, but not compiled yet",
-               op_info(n->op)->name, n->type.shape.rank);
+    if (n->algorithm != ALGORITHM_generic)
+        return true;
+    if (n->op != OP_conv && n->op != OP_linear)
+        return true;
+    diag_error(d, CHECK_lowering_rank, n->origin,
+               "%s on a tensor of rank %d can be checked and interpreted, but not compiled yet", op_info(n->op)->name,
+               n->type.shape.rank);
     return false;
 }
 

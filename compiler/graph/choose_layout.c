@@ -39,19 +39,17 @@ static enum kind kind_of(const struct node *n)
 
 static bool reads_pixels(const struct node *n, const struct node *input)
 {
-    return n->op == OP_conv && n->attrs.groups == 1 && input->op == OP_input && input->type.shape.dim[0] <= PIXEL_CHANNELS;
-}
-
-static bool is_number(const struct node *n)
-{
-    return n->op == OP_constant && shape_elements(n->type.shape) == 1;
+    return n->op == OP_conv && n->attrs.groups == 1 && input->op == OP_input &&
+           input->type.shape.dim[0] <= PIXEL_CHANNELS;
 }
 
 /* Was the padding of a plain value written, behind its last element? Most lowerings write elements only. */
 static bool has_padding(const struct node *n)
 {
-    if (shape_elements(n->type.shape) % BLOCK == 0) return true;
-    if (n->op == OP_reshape) return has_padding(n->in[0]);
+    if (shape_elements(n->type.shape) % BLOCK == 0)
+        return true;
+    if (n->op == OP_reshape)
+        return has_padding(n->in[0]);
     return n->op == OP_linear || n->op == OP_constant || n->op == OP_parameter;
 }
 
@@ -60,20 +58,27 @@ static struct node *new_convert(struct layouts *s, struct node *value, enum kind
 {
     struct graph *g = s->graph;
     struct node *c = graph_add(g, s->context->diags, OP_convert, &value, 1, &(struct attrs){0}, "",
-                               intern_printf("%s.%s", value->name, kind == KIND_ROWS ? "rows" : kind == KIND_PLAIN ? "plain" : "blocks"),
+                               intern_printf("%s.%s", value->name,
+                                             kind == KIND_ROWS    ? "rows"
+                                             : kind == KIND_PLAIN ? "plain"
+                                                                  : "blocks"),
                                value->origin);
-    if (!c) return NULL;
+    if (!c)
+        return NULL;
     c->algorithm = ALGORITHM_convert;
     return c;
 }
 
-struct made { struct node *convert[KIND_COUNT]; };
+struct made {
+    struct node *convert[KIND_COUNT];
+};
 
 /* `value` as `kind`: itself, or its one conversion, which is appended to the new order when first asked for. */
 static struct node *as_kind(struct layouts *s, struct made *made, struct node *value, enum kind from, enum kind kind,
                             struct node ***order, size_t *n, size_t *capacity)
 {
-    if (from == kind) return value;
+    if (from == kind)
+        return value;
     struct node **slot = &made[value->id].convert[kind];
     if (!*slot) {
         *slot = new_convert(s, value, kind);
@@ -89,40 +94,48 @@ static bool insert_converts(struct layouts *s)
     struct node **old = g->node, **order = NULL;
     struct made *made = NEW_ARRAY(s->context->scratch, struct made, n_old);
     enum kind *kind = NEW_ARRAY(s->context->scratch, enum kind, n_old);
-    for (size_t i = 0; i < n_old; i++) kind[i] = kind_of(old[i]);
+    for (size_t i = 0; i < n_old; i++)
+        kind[i] = kind_of(old[i]);
     for (size_t i = 0; i < n_old; i++) {
         struct node *at = old[i];
         enum kind want = kind[i];
         for (int k = 0; k < at->n_in; k++) {
             enum kind w = reads_pixels(at, at->in[k]) ? KIND_PIXELS : want;
-            if (at->algorithm == ALGORITHM_map && is_number(at->in[k])) continue;
+            if (at->algorithm == ALGORITHM_map && node_is_number(at->in[k]))
+                continue;
             at->in[k] = as_kind(s, made, at->in[k], kind[at->in[k]->id], w, &order, &n, &capacity);
         }
         for (int k = 0; k < at->n_epilogue; k++)
-            if (at->epilogue[k].operand && !is_number(at->epilogue[k].operand)) {
+            if (at->epilogue[k].operand && !node_is_number(at->epilogue[k].operand)) {
                 struct node *o = at->epilogue[k].operand;
                 /* a linear layer reads vectors of it: a copy has the padding */
-                enum kind from = at->op == OP_linear && kind[o->id] == KIND_PLAIN && !has_padding(o) ? KIND_ROWS : kind[o->id];
+                enum kind from =
+                    at->op == OP_linear && kind[o->id] == KIND_PLAIN && !has_padding(o) ? KIND_ROWS : kind[o->id];
                 at->epilogue[k].operand = as_kind(s, made, o, from, want, &order, &n, &capacity);
             }
         PUSH(g->arena, order, n, capacity, at);
     }
     for (size_t i = 0; i < g->n_output; i++) {
         struct node *v = g->output[i].node;
-        struct node *c = new_convert(s, v, KIND_ROWS); /* always: the caller's memory is written by one kernel, whatever else reads the value */
+        struct node *c = new_convert(
+            s, v, KIND_ROWS); /* always: the caller's memory is written by one kernel, whatever else reads the value */
         PUSH(g->arena, order, n, capacity, c);
         g->output[i].node = c;
     }
     g->node = order;
     g->n_node = n;
     g->cap_node = capacity;
-    for (size_t i = 0; i < n; i++) order[i]->id = (int)i;
+    for (size_t i = 0; i < n; i++)
+        order[i]->id = (int)i;
     s->kind = NEW_ARRAY(s->context->scratch, enum kind, n);
-    for (size_t i = 0; i < n; i++) s->kind[i] = kind_of(order[i]);
+    for (size_t i = 0; i < n; i++)
+        s->kind[i] = kind_of(order[i]);
     for (size_t i = 0; i < n_old; i++)
         for (int k = 0; k < KIND_COUNT; k++)
-            if (made[i].convert[k]) s->kind[made[i].convert[k]->id] = (enum kind)k;
-    for (size_t i = 0; i < g->n_output; i++) s->kind[g->output[i].node->id] = KIND_ROWS;
+            if (made[i].convert[k])
+                s->kind[made[i].convert[k]->id] = (enum kind)k;
+    for (size_t i = 0; i < g->n_output; i++)
+        s->kind[g->output[i].node->id] = KIND_ROWS;
     return true;
 }
 
@@ -130,7 +143,8 @@ static bool insert_converts(struct layouts *s)
 
 static int root(struct layouts *s, int i)
 {
-    while (s->parent[i] != i) i = s->parent[i] = s->parent[s->parent[i]];
+    while (s->parent[i] != i)
+        i = s->parent[i] = s->parent[s->parent[i]];
     return i;
 }
 
@@ -170,73 +184,76 @@ static struct node *insert_copy(struct layouts *s, struct node *at, struct node 
 /* The value that `at` shall read instead of *slot so that it has these segments: itself if its class has them or is free. */
 static void require(struct layouts *s, struct node *at, struct node **slot, int64_t seg)
 {
-    if (!in_blocks(s, *slot)) return;
+    if (!in_blocks(s, *slot))
+        return;
     int r = root(s, (*slot)->id);
-    if (s->seg[r] == 0) s->seg[r] = seg;
-    if (s->seg[r] != seg) *slot = insert_copy(s, at, *slot, seg);
+    if (s->seg[r] == 0)
+        s->seg[r] = seg;
+    if (s->seg[r] != seg)
+        *slot = insert_copy(s, at, *slot, seg);
 }
 
 /* `at` reads *slot lane by lane: both get the same segments. */
 static void join(struct layouts *s, struct node *at, struct node **slot)
 {
-    if (!in_blocks(s, *slot) || !in_blocks(s, at)) return;
+    if (!in_blocks(s, *slot) || !in_blocks(s, at))
+        return;
     int a = root(s, at->id), b = root(s, (*slot)->id);
-    if (a == b) return;
+    if (a == b)
+        return;
     if (s->seg[a] && s->seg[b] && s->seg[a] != s->seg[b]) {
         *slot = insert_copy(s, at, *slot, s->seg[a]);
         return;
     }
-    if (!s->seg[a]) s->seg[a] = s->seg[b];
+    if (!s->seg[a])
+        s->seg[a] = s->seg[b];
     s->parent[b] = a;
-}
-
-static int64_t gcd(int64_t a, int64_t b)
-{
-    return b ? gcd(b, a % b) : a;
 }
 
 /* Segments of what a grouped convolution reads (in = true) or writes. */
 static int64_t group_seg(const struct node *n, bool in)
 {
     int64_t channels = in ? n->in[0]->type.shape.dim[0] : n->type.shape.dim[0], width = channels / n->attrs.groups;
-    if (n->algorithm == ALGORITHM_spread) return BLOCK % width == 0 ? DENSE : width * (BLOCK / width);
-    if (width % BLOCK == 0 || (in && BLOCK % width == 0 && n->attrs.groups % (BLOCK / width) == 0)) return DENSE;
+    if (n->algorithm == ALGORITHM_spread)
+        return BLOCK % width == 0 ? DENSE : width * (BLOCK / width);
+    if (width % BLOCK == 0 || (in && BLOCK % width == 0 && n->attrs.groups % (BLOCK / width) == 0))
+        return DENSE;
     return width;
 }
 
-static int64_t slice_unit(const struct node *n)
+/* A slice or a concatenation along the channels that needs no copy. */
+static bool is_piece(const struct node *n)
 {
-    return gcd(gcd(n->attrs.start, n->attrs.size), n->in[0]->type.shape.dim[0]);
-}
-
-static int64_t concat_unit(const struct node *n)
-{
-    int64_t unit = 0;
-    for (int i = 0; i < n->n_in; i++) unit = gcd(n->in[i]->type.shape.dim[0], unit);
-    return unit;
+    return n->algorithm == ALGORITHM_view && (n->op == OP_slice || n->op == OP_concat);
 }
 
 static void seed_segments(struct layouts *s, struct node *n)
 {
     int64_t seg = 0;
-    if (n->op == OP_conv && n->attrs.groups > 1) seg = group_seg(n, false);
-    if (n->op == OP_slice && n->algorithm == ALGORITHM_view) seg = slice_unit(n);
-    if (n->op == OP_concat && n->algorithm == ALGORITHM_view) seg = concat_unit(n);
-    if (seg) s->seg[n->id] = normal_seg(seg, n);
+    if (n->op == OP_conv && n->attrs.groups > 1)
+        seg = group_seg(n, false);
+    if (is_piece(n))
+        seg = node_unit(n);
+    if (seg)
+        s->seg[n->id] = normal_seg(seg, n);
 }
 
 static void read_segments(struct layouts *s, struct node *n)
 {
-    bool lanewise = n->algorithm == ALGORITHM_map || n->algorithm == ALGORITHM_pool || n->algorithm == ALGORITHM_global_pool;
+    bool lanewise =
+        n->algorithm == ALGORITHM_map || n->algorithm == ALGORITHM_pool || n->algorithm == ALGORITHM_global_pool;
     for (int i = 0; i < n->n_in; i++) {
         struct node **slot = &n->in[i];
-        if (lanewise) join(s, n, slot);
-        else if (n->op == OP_conv && n->attrs.groups > 1) require(s, n, slot, normal_seg(group_seg(n, true), *slot));
-        else if (n->op == OP_slice && n->algorithm == ALGORITHM_view) require(s, n, slot, normal_seg(slice_unit(n), *slot));
-        else if (n->op == OP_concat && n->algorithm == ALGORITHM_view) require(s, n, slot, normal_seg(concat_unit(n), *slot));
+        if (lanewise)
+            join(s, n, slot);
+        else if (n->op == OP_conv && n->attrs.groups > 1)
+            require(s, n, slot, normal_seg(group_seg(n, true), *slot));
+        else if (is_piece(n))
+            require(s, n, slot, normal_seg(node_unit(n), *slot));
     }
     for (int i = 0; i < n->n_epilogue; i++)
-        if (n->epilogue[i].operand) join(s, n, &n->epilogue[i].operand);
+        if (n->epilogue[i].operand)
+            join(s, n, &n->epilogue[i].operand);
 }
 
 static void choose_segments(struct layouts *s)
@@ -244,8 +261,10 @@ static void choose_segments(struct layouts *s)
     struct graph *g = s->graph;
     s->parent = NEW_ARRAY(s->context->scratch, int, g->n_node);
     s->seg = NEW_ARRAY(s->context->scratch, int64_t, g->n_node);
-    for (size_t i = 0; i < g->n_node; i++) s->parent[i] = (int)i;
-    for (size_t i = 0; i < g->n_node; i++) seed_segments(s, g->node[i]);
+    for (size_t i = 0; i < g->n_node; i++)
+        s->parent[i] = (int)i;
+    for (size_t i = 0; i < g->n_node; i++)
+        seed_segments(s, g->node[i]);
     for (size_t i = 0; i < g->n_node; i++) { /* copies are put before the node: its position moves */
         struct node *n = g->node[i];
         read_segments(s, n);
@@ -260,17 +279,21 @@ static void own_members(struct layouts *s)
     struct graph *g = s->graph;
     for (size_t i = 0; i < g->n_node; i++) {
         struct node *n = g->node[i];
-        if (n->op != OP_concat || n->algorithm != ALGORITHM_view) continue;
+        if (n->op != OP_concat || n->algorithm != ALGORITHM_view)
+            continue;
         for (int k = 0; k < n->n_in; k++) {
             struct node *m = n->in[k];
             bool own = m->algorithm != ALGORITHM_view && m->algorithm != ALGORITHM_NONE;
             for (size_t j = 0; j < g->n_node && own; j++) { /* a member of one concatenation, once */
                 struct node *other = g->node[j];
-                if (other->op != OP_concat || other->algorithm != ALGORITHM_view) continue;
+                if (other->op != OP_concat || other->algorithm != ALGORITHM_view)
+                    continue;
                 for (int q = 0; q < other->n_in; q++)
-                    if (other->in[q] == m && !(other == n && q == k)) own = own && (other == n ? q > k : other->id > n->id);
+                    if (other->in[q] == m && !(other == n && q == k))
+                        own = own && (other == n ? q > k : other->id > n->id);
             }
-            if (!own) n->in[k] = insert_copy(s, n, m, s->seg[root(s, m->id)]);
+            if (!own)
+                n->in[k] = insert_copy(s, n, m, s->seg[root(s, m->id)]);
         }
         i = (size_t)n->id;
     }
@@ -282,7 +305,8 @@ static void own_members(struct layouts *s)
 static int64_t wanted_halo(const struct node *n)
 {
     int64_t pad = n->attrs.pad[0] > n->attrs.pad[1] ? n->attrs.pad[0] : n->attrs.pad[1];
-    if (n->op == OP_conv) return pad;
+    if (n->op == OP_conv)
+        return pad;
     return (n->op == OP_max_pool || n->op == OP_avg_pool) && pool_reads_border(n) ? pad : 0;
 }
 
@@ -290,18 +314,23 @@ static void choose_halos(struct layouts *s, int *halo)
 {
     struct graph *g = s->graph;
     int n = (int)g->n_node;
-    for (int i = 0; i < n; i++) s->parent[i] = i; /* now classes of values that share a storage */
+    for (int i = 0; i < n; i++)
+        s->parent[i] = i; /* now classes of values that share a storage */
     for (int i = 0; i < n; i++) {
         struct node *v = g->node[i];
-        if (v->algorithm != ALGORITHM_view || v->op == OP_reshape) continue;
-        for (int k = 0; k < v->n_in; k++) s->parent[root(s, v->in[k]->id)] = root(s, i);
+        if (v->algorithm != ALGORITHM_view || v->op == OP_reshape)
+            continue;
+        for (int k = 0; k < v->n_in; k++)
+            s->parent[root(s, v->in[k]->id)] = root(s, i);
     }
     for (int i = 0; i < n; i++) {
         struct node *v = g->node[i];
-        if (v->n_in == 0 || v->algorithm == ALGORITHM_generic) continue;
+        if (v->n_in == 0 || v->algorithm == ALGORITHM_generic)
+            continue;
         int r = root(s, v->in[0]->id);
         int want = (int)wanted_halo(v);
-        if (want > halo[r]) halo[r] = want;
+        if (want > halo[r])
+            halo[r] = want;
     }
 }
 
@@ -322,10 +351,13 @@ static bool same_bytes(const struct node *n)
     const struct node *end[2] = {n->in[0], n};
     for (int i = 0; i < 2; i++) {
         const struct type *t = &end[i]->type;
-        if (t->layout.block != BLOCK || t->layout.seg || t->layout.halo) return false;
-        if (t->layout.kind == LAYOUT_BLOCKS && t->shape.dim[1] * t->shape.dim[2] != 1) return false;
+        if (t->layout.block != BLOCK || t->layout.seg || t->layout.halo)
+            return false;
+        if (t->layout.kind == LAYOUT_BLOCKS && t->shape.dim[1] * t->shape.dim[2] != 1)
+            return false;
     }
-    if (n->in[0]->type.layout.kind == n->type.layout.kind) return false;
+    if (n->in[0]->type.layout.kind == n->type.layout.kind)
+        return false;
     return n->type.layout.kind == LAYOUT_PLAIN || has_padding(n->in[0]);
 }
 
@@ -336,7 +368,8 @@ static bool *members(struct layouts *s)
     bool *member = NEW_ARRAY(s->context->scratch, bool, g->n_node);
     for (size_t i = 0; i < g->n_node; i++) {
         const struct node *n = g->node[i];
-        for (int k = 0; k < n->n_in && n->op == OP_concat && n->algorithm == ALGORITHM_view; k++) member[n->in[k]->id] = true;
+        for (int k = 0; k < n->n_in && n->op == OP_concat && n->algorithm == ALGORITHM_view; k++)
+            member[n->in[k]->id] = true;
     }
     return member;
 }
@@ -344,13 +377,15 @@ static bool *members(struct layouts *s)
 bool choose_layout(struct graph *g, struct pass_context *c)
 {
     struct layouts s = {.graph = g, .context = c};
-    if (!insert_converts(&s)) return false;
+    if (!insert_converts(&s))
+        return false;
     choose_segments(&s);
     own_members(&s);
     int64_t *seg = NEW_ARRAY(c->scratch, int64_t, g->n_node);
     int *halo = NEW_ARRAY(c->scratch, int, g->n_node);
     bool *member = members(&s);
-    for (size_t i = 0; i < g->n_node; i++) seg[i] = s.seg[root(&s, (int)i)];
+    for (size_t i = 0; i < g->n_node; i++)
+        seg[i] = s.seg[root(&s, (int)i)];
     choose_halos(&s, halo);
     for (size_t i = 0; i < g->n_node; i++) {
         struct node *n = g->node[i];
@@ -358,7 +393,8 @@ bool choose_layout(struct graph *g, struct pass_context *c)
     }
     for (size_t i = 0; i < g->n_node; i++) {
         struct node *n = g->node[i];
-        if (n->op == OP_convert && n->in[0]->op != OP_input && !member[i] && same_bytes(n)) n->algorithm = ALGORITHM_view;
+        if (n->op == OP_convert && n->in[0]->op != OP_input && !member[i] && same_bytes(n))
+            n->algorithm = ALGORITHM_view;
     }
     return true;
 }

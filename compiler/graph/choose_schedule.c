@@ -12,8 +12,14 @@
 
 enum { TASKS_WANTED = 8, MAX_COLS = 28, LATENCY = 4 };
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static double most(double a, double b) { return a > b ? a : b; }
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+static double most(double a, double b)
+{
+    return a > b ? a : b;
+}
 
 /* Cycles of one step of the reduction of a tile of `cols` positions and `nv` vectors. */
 static double step_cycles(int64_t cols, int64_t nv, const struct target *t)
@@ -27,7 +33,8 @@ static double step_cycles(int64_t cols, int64_t nv, const struct target *t)
 static double row_cycles(int64_t positions, int64_t cols, int64_t nv, const struct target *t)
 {
     struct cover c = cover(positions, cols);
-    return (double)c.n * step_cycles(c.size, nv, t) + (c.n_less ? (double)c.n_less * step_cycles(c.size - 1, nv, t) : 0);
+    return (double)c.n * step_cycles(c.size, nv, t) +
+           (c.n_less ? (double)c.n_less * step_cycles(c.size - 1, nv, t) : 0);
 }
 
 struct tile {
@@ -37,19 +44,27 @@ struct tile {
 
 /* The best tile for `rows` rows of `positions` and `vectors` vectors of channels a group; `a_block` vectors make a block.
  * Groups are cut into equal tiles (`even`), so that tasks of several groups write whole boxes. */
-static struct tile best_tile(int64_t rows, int64_t positions, int64_t vectors, int64_t a_block, bool even, double reduction, const struct target *t)
+static struct tile best_tile(int64_t rows, int64_t positions, int64_t vectors, int64_t a_block, bool even,
+                             double reduction, const struct target *t)
 {
     struct tile best = {.cycles = 1e300};
     for (int64_t nv = 1; nv <= 8; nv++) {
-        if (nv < a_block ? a_block % nv != 0 : nv % a_block != 0) continue;
-        if (nv > vectors) break;
-        if (even && vectors % nv) continue;
+        if (nv < a_block ? a_block % nv != 0 : nv % a_block != 0)
+            continue;
+        if (nv > vectors)
+            break;
+        if (even && vectors % nv)
+            continue;
         for (int64_t cols = 1; cols <= least(positions, MAX_COLS); cols++) {
-            if (cols * nv + nv + 1 > t->registers) break;
+            if (cols * nv + nv + 1 > t->registers)
+                break;
             int64_t full = vectors / nv, rest = vectors % nv;
-            double cycles = (double)full * row_cycles(positions, cols, nv, t) + (rest ? row_cycles(positions, cols, rest, t) : 0);
-            cycles = (double)rows * (cycles * reduction + (double)(cover(positions, cols).n * (full + (rest > 0))) * 12);
-            if (cycles < best.cycles * 0.999) best = (struct tile){cols, nv, cycles};
+            double cycles =
+                (double)full * row_cycles(positions, cols, nv, t) + (rest ? row_cycles(positions, cols, rest, t) : 0);
+            cycles =
+                (double)rows * (cycles * reduction + (double)(cover(positions, cols).n * (full + (rest > 0))) * 12);
+            if (cycles < best.cycles * 0.999)
+                best = (struct tile){cols, nv, cycles};
         }
     }
     return best;
@@ -60,10 +75,13 @@ static int64_t choose_band(int64_t rows, int64_t wanted)
 {
     int64_t best = 1;
     for (int64_t band = 1; band <= rows; band++) {
-        if (rows % band) continue;
+        if (rows % band)
+            continue;
         int64_t tasks = rows / band;
-        if (tasks < wanted && band > 1) break;
-        if (tasks % 2 == 0 || best == 1) best = band;
+        if (tasks < wanted && band > 1)
+            break;
+        if (tasks % 2 == 0 || best == 1)
+            best = band;
     }
     return best;
 }
@@ -73,7 +91,8 @@ static int64_t choose_chunk(int64_t units, int64_t wanted)
 {
     int64_t best = 1;
     for (int64_t chunk = 1; chunk <= units; chunk++)
-        if (units % chunk == 0 && units / chunk >= wanted) best = chunk;
+        if (units % chunk == 0 && units / chunk >= wanted)
+            best = chunk;
     return best;
 }
 
@@ -83,24 +102,29 @@ static void schedule_direct(struct node *n, const struct target *t)
     int64_t a_block = BLOCK / t->lanes;
     double reduction = (double)(d.ic * d.kh * d.kw);
     struct tile rows = best_tile(d.oh, d.ow, d.ob * a_block, a_block, d.groups > 1, reduction, t);
-    struct tile flat = d.flat ? best_tile(1, d.oh * d.ow, d.ob * a_block, a_block, false, reduction, t) : (struct tile){.cycles = 1e300};
+    struct tile flat = d.flat ? best_tile(1, d.oh * d.ow, d.ob * a_block, a_block, false, reduction, t)
+                              : (struct tile){.cycles = 1e300};
     bool is_flat = d.flat && (flat.cycles < rows.cycles * 0.97 || d.oh * d.ow == 1);
     struct tile tile = is_flat ? flat : rows;
     struct schedule *s = &n->schedule;
-    *s = (struct schedule){.rows = is_flat ? 0 : 1, .cols = (int)tile.cols, .channels = (int)tile.nv * t->lanes, .band = (int)d.oh};
+    *s = (struct schedule){
+        .rows = is_flat ? 0 : 1, .cols = (int)tile.cols, .channels = (int)tile.nv * t->lanes, .band = (int)d.oh};
     int64_t tile_blocks = tile.nv < a_block ? 1 : tile.nv / a_block;
     int64_t tiles = d.groups * ((d.ob + tile_blocks - 1) / tile_blocks);
     bool tail = d.ob % tile_blocks != 0;
     int64_t weight_bytes = d.groups * d.ob * BLOCK * d.ic * d.kh * d.kw * 4;
     if (!is_flat && weight_bytes <= t->l2 / 4) {
         s->band = (int)choose_band(d.oh, TASKS_WANTED);
-        if (d.oh / s->band >= TASKS_WANTED) return;
+        if (d.oh / s->band >= TASKS_WANTED)
+            return;
         s->band = (int)d.oh;
     }
     s->chunk = tail && d.groups == 1 ? 1 : (int)choose_chunk(d.groups > 1 ? d.groups : tiles, 2 * TASKS_WANTED);
-    if (d.lanes_in) s->chunk = (int)(BLOCK / d.lanes_in); /* a task reads one block */
+    if (d.lanes_in)
+        s->chunk = (int)(BLOCK / d.lanes_in); /* a task reads one block */
     int64_t tasks = d.groups > 1 ? d.groups / s->chunk : (tiles + s->chunk - 1) / s->chunk;
-    if (tasks < TASKS_WANTED && !is_flat) s->band = (int)choose_band(d.oh, (TASKS_WANTED + tasks - 1) / tasks);
+    if (tasks < TASKS_WANTED && !is_flat)
+        s->band = (int)choose_band(d.oh, (TASKS_WANTED + tasks - 1) / tasks);
 }
 
 /* Few blocks: bands of rows as well. A band is whole tiles, so tile and band are chosen together: the tallest tile, then the largest band. */
@@ -109,10 +133,13 @@ static void spread_bands(struct schedule *s, int64_t height, int64_t wanted)
     int most = s->rows;
     s->rows = s->band = 1;
     for (int64_t band = 1; band <= height; band++) {
-        if (height % band || height / band < wanted) continue;
+        if (height % band || height / band < wanted)
+            continue;
         int rows = (int)least(most, band);
-        while (band % rows) rows--;
-        if (rows < s->rows) continue;
+        while (band % rows)
+            rows--;
+        if (rows < s->rows)
+            continue;
         s->rows = rows;
         s->band = (int)band;
     }
@@ -123,11 +150,17 @@ static void schedule_spread(struct node *n, const struct target *t)
     struct conv_dims d = conv_dims(n);
     bool by_rows = t->registers >= 32 && d.sy == 1 && d.kh * d.kw <= 9;
     struct schedule *s = &n->schedule;
-    *s = (struct schedule){.rows = by_rows ? 4 : 1, .cols = by_rows ? 4 : t->registers >= 32 ? 14 : 8, .channels = t->lanes, .chunk = 1};
+    *s = (struct schedule){.rows = by_rows ? 4 : 1,
+                           .cols = by_rows              ? 4
+                                   : t->registers >= 32 ? 14
+                                                        : 8,
+                           .channels = t->lanes,
+                           .chunk = 1};
     s->rows = (int)least(s->rows, d.oh);
     s->cols = (int)least(s->cols, d.ow);
     s->band = (int)d.oh;
-    if (d.ob < TASKS_WANTED) spread_bands(s, d.oh, (TASKS_WANTED + d.ob - 1) / d.ob);
+    if (d.ob < TASKS_WANTED)
+        spread_bands(s, d.oh, (TASKS_WANTED + d.ob - 1) / d.ob);
 }
 
 /* Pools, maps, conversions: rows if there are enough, else blocks too. */
@@ -135,12 +168,14 @@ static void schedule_simple(struct node *n)
 {
     struct schedule *s = &n->schedule;
     struct shape shape = n->type.shape;
-    int64_t rows = shape.rank == 3 ? shape.dim[1] : 1, blocks = n->type.layout.kind == LAYOUT_BLOCKS ? layout_blocks(n->type) : 1;
+    int64_t rows = shape.rank == 3 ? shape.dim[1] : 1,
+            blocks = n->type.layout.kind == LAYOUT_BLOCKS ? layout_blocks(n->type) : 1;
     if (n->algorithm == ALGORITHM_global_pool) {
         *s = (struct schedule){.chunk = (int)choose_chunk(blocks, TASKS_WANTED)};
         return;
     }
-    *s = (struct schedule){.rows = 1, .cols = 1, .channels = n->type.layout.block, .band = (int)choose_band(rows, TASKS_WANTED)};
+    *s = (struct schedule){
+        .rows = 1, .cols = 1, .channels = n->type.layout.block, .band = (int)choose_band(rows, TASKS_WANTED)};
     if (rows / s->band < TASKS_WANTED && n->type.layout.kind == LAYOUT_BLOCKS && n->algorithm != ALGORITHM_convert) {
         s->band = (int)rows;
         s->chunk = (int)choose_chunk(blocks, TASKS_WANTED);
@@ -152,7 +187,9 @@ bool choose_schedule(struct graph *g, struct pass_context *c)
     for (size_t i = 0; i < g->n_node; i++) {
         struct node *n = g->node[i];
         switch (n->algorithm) {
-        case ALGORITHM_NONE: case ALGORITHM_view: case ALGORITHM_generic: break;
+        case ALGORITHM_NONE:
+        case ALGORITHM_view:
+        case ALGORITHM_generic: break;
         case ALGORITHM_direct: schedule_direct(n, c->target); break;
         case ALGORITHM_spread: schedule_spread(n, c->target); break;
         default: schedule_simple(n);

@@ -325,3 +325,25 @@ void graph_insert_before(struct graph *graph, struct node *at, struct node *fres
     graph->node[to] = fresh;
     renumber(graph);
 }
+
+bool node_is_number(const struct node *node)
+{
+    return node->op == OP_constant && shape_elements(node->type.shape) == 1;
+}
+
+static int64_t common_divisor(int64_t a, int64_t b)
+{
+    return b ? common_divisor(b, a % b) : a;
+}
+
+int64_t node_unit(const struct node *node)
+{
+    if (node->op == OP_slice) {
+        return common_divisor(common_divisor(node->attrs.start, node->attrs.size), node->in[0]->type.shape.dim[0]);
+    }
+    int64_t unit = 0;
+    for (int i = 0; i < node->n_in; i++) {
+        unit = common_divisor(node->in[i]->type.shape.dim[0], unit);
+    }
+    return unit;
+}

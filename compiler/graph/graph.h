@@ -233,6 +233,10 @@ struct param *graph_derived(struct graph *, const char *name, struct shape, enum
 struct param *graph_find_param(const struct graph *, const char *name);
 /* Slot of ops.def's parameter list ("weight" is 0 ...): leaf name and shape; false past the last one. */
 bool node_param(const struct node *, int slot, const char **leaf, bool *optional, struct shape *);
+/* One number, whatever its rank: kernels take it as a literal. */
+bool node_is_number(const struct node *);
+/* slice, concat along axis 0: every how many channels a piece may begin, the greatest number that divides all begins and sizes. */
+int64_t node_unit(const struct node *);
 /* Users of a node, outputs included (an output counts as one use). */
 int node_uses(const struct graph *, const struct node *);
 /* In inputs, epilogues and outputs; `with` itself may go on using `old`. */

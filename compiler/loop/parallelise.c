@@ -10,18 +10,22 @@
 
 static bool equal_tasks(const struct stage *a, const struct stage *b)
 {
-    if (a->n_task != b->n_task) return false;
+    if (a->n_task != b->n_task)
+        return false;
     for (int i = 0; i < a->n_task; i++)
-        if (a->task[i] != b->task[i]) return false;
+        if (a->task[i] != b->task[i])
+            return false;
     return true;
 }
 
 /* The first conflict of `later` with a stage of the epoch that begins at `first`. */
-static const struct memory *conflict_in_epoch(const struct program *p, const struct stage *first, const struct stage *later)
+static const struct memory *conflict_in_epoch(const struct program *p, const struct stage *first,
+                                              const struct stage *later)
 {
     for (const struct stage *s = first; s && s != later; s = s->next) {
         const struct memory *m = stages_conflict(p, s, later);
-        if (m) return m;
+        if (m)
+            return m;
     }
     return NULL;
 }
@@ -29,18 +33,21 @@ static const struct memory *conflict_in_epoch(const struct program *p, const str
 static void append_calls(struct stage *to, struct call *calls)
 {
     struct call **tail = &to->call;
-    while (*tail) tail = &(*tail)->next;
+    while (*tail)
+        tail = &(*tail)->next;
     *tail = calls;
 }
 
 static void touch(struct program *p)
 {
-    for (size_t i = 0; i < p->n_memory; i++) p->memory[i]->first = p->memory[i]->last = -1;
+    for (size_t i = 0; i < p->n_memory; i++)
+        p->memory[i]->first = p->memory[i]->last = -1;
     for (struct stage *s = p->stage; s; s = s->next)
         for (struct call *c = s->call; c; c = c->next)
             for (int i = 0; i < c->kernel->n_buffer; i++) {
                 struct memory *m = c->arg[i].memory;
-                if (m->first < 0) m->first = s->epoch;
+                if (m->first < 0)
+                    m->first = s->epoch;
                 m->last = s->epoch;
             }
 }

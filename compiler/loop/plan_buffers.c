@@ -9,7 +9,8 @@ enum { ALIGN = 64 };
 static int by_size(const void *a, const void *b)
 {
     const struct memory *x = *(struct memory *const *)a, *y = *(struct memory *const *)b;
-    if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
+    if (x->bytes != y->bytes)
+        return x->bytes < y->bytes ? 1 : -1;
     return x->id - y->id;
 }
 
@@ -26,7 +27,8 @@ static int64_t lowest_offset(struct memory *const *placed, size_t n, const struc
         moved = false;
         for (size_t i = 0; i < n; i++) {
             const struct memory *o = placed[i];
-            if (!alive_together(o, m) || offset + m->bytes <= o->offset || o->offset + o->bytes <= offset) continue;
+            if (!alive_together(o, m) || offset + m->bytes <= o->offset || o->offset + o->bytes <= offset)
+                continue;
             offset = (o->offset + o->bytes + ALIGN - 1) / ALIGN * ALIGN;
             moved = true;
         }
@@ -39,13 +41,15 @@ bool plan_buffers(struct program *p, struct pass_context *c)
     struct memory **list = NEW_ARRAY(c->scratch, struct memory *, p->n_memory + 1);
     size_t n = 0;
     for (size_t i = 0; i < p->n_memory; i++)
-        if (p->memory[i]->kind == MEMORY_WORKSPACE && p->memory[i]->first >= 0) list[n++] = p->memory[i];
+        if (p->memory[i]->kind == MEMORY_WORKSPACE && p->memory[i]->first >= 0)
+            list[n++] = p->memory[i];
     qsort(list, n, sizeof *list, by_size);
     p->workspace_bytes = 0;
     for (size_t i = 0; i < n; i++) {
         list[i]->offset = lowest_offset(list, i, list[i]);
         int64_t end = (list[i]->offset + list[i]->bytes + ALIGN - 1) / ALIGN * ALIGN;
-        if (end > p->workspace_bytes) p->workspace_bytes = end;
+        if (end > p->workspace_bytes)
+            p->workspace_bytes = end;
     }
     return true;
 }

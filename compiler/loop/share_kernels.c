@@ -12,8 +12,10 @@ static void name_apart(struct program *p, struct kernel *k)
     const char *wanted = k->name;
     for (int n = 2;; n++) {
         bool taken = false;
-        for (size_t i = 0; i < p->n_kernel && !taken; i++) taken = p->kernel[i]->name == k->name;
-        if (!taken) return;
+        for (size_t i = 0; i < p->n_kernel && !taken; i++)
+            taken = p->kernel[i]->name == k->name;
+        if (!taken)
+            return;
         k->name = intern_printf("%s_%d", wanted, n);
     }
 }
@@ -28,14 +30,18 @@ bool share_kernels(struct program *p, struct pass_context *c)
     for (size_t i = 0; i < n; i++) {
         text[i] = intern(kernel_canonical(c->scratch, all[i]));
         for (size_t k = 0; k < i && !same[i]; k++)
-            if (text[k] == text[i]) same[i] = same[k];
-        if (same[i]) continue;
+            if (text[k] == text[i])
+                same[i] = same[k];
+        if (same[i])
+            continue;
         same[i] = all[i];
         name_apart(p, all[i]);
         PUSH(p->arena, p->kernel, p->n_kernel, p->cap_kernel, all[i]);
     }
     for (struct stage *s = p->stage; s; s = s->next)
-        for (struct call *k = s->call; k; k = k->next) k->kernel = same[k->kernel->id];
-    for (size_t i = 0; i < p->n_kernel; i++) p->kernel[i]->id = (int)i;
+        for (struct call *k = s->call; k; k = k->next)
+            k->kernel = same[k->kernel->id];
+    for (size_t i = 0; i < p->n_kernel; i++)
+        p->kernel[i]->id = (int)i;
     return true;
 }

@@ -11,10 +11,10 @@
 struct direct {
     struct conv_dims d;
     struct schedule s;
-    int64_t nb, nu, subs;        /* the tile's blocks, vectors a block, parts of a block */
+    int64_t nb, nu, subs; /* the tile's blocks, vectors a block, parts of a block */
     struct buffer *x, *w, *b;
-    struct affine group, band;   /* which group; which band of rows */
-    struct affine sub;           /* which part of a block */
+    struct affine group, band; /* which group; which band of rows */
+    struct affine sub; /* which part of a block */
     bool pixels;
 };
 
@@ -27,7 +27,12 @@ static void use_buffers(struct lowering *l, struct direct *c)
 {
     struct node *n = l->node;
     const struct conv_dims *d = &c->d;
-    struct pack w = {.param = n->param[0], .kind = PACK_PANELS, .in = n->in[0]->type.layout, .out = n->type.layout, .groups = d->groups, .node = n};
+    struct pack w = {.param = n->param[0],
+                     .kind = PACK_PANELS,
+                     .in = n->in[0]->type.layout,
+                     .out = n->type.layout,
+                     .groups = d->groups,
+                     .node = n};
     struct pack b = {.param = n->param[1], .kind = PACK_VECTOR, .out = n->type.layout, .groups = d->groups, .node = n};
     int64_t ob = d->groups * d->ob;
     if (c->pixels) {
@@ -40,9 +45,12 @@ static void use_buffers(struct lowering *l, struct direct *c)
         c->w = use_weights(l, "w", w, 4, (int64_t[]){ob, d->kh, d->kw * d->block, BLOCK});
     } else {
         /* of a plain value nobody need have written the padding */
-        c->x = n->op == OP_linear && d->ic % BLOCK ? use_rows(l, DIR_IN, "x", n->in[0]) : use_value(l, DIR_IN, "x", n->in[0]);
-        if (d->kh * d->kw == 1) c->w = use_weights(l, "w", w, 4, (int64_t[]){ob, d->ib, rows_a_block(c), BLOCK});
-        else c->w = use_weights(l, "w", w, 6, (int64_t[]){ob, d->ib, d->kh, d->kw, rows_a_block(c), BLOCK});
+        c->x = n->op == OP_linear && d->ic % BLOCK ? use_rows(l, DIR_IN, "x", n->in[0])
+                                                   : use_value(l, DIR_IN, "x", n->in[0]);
+        if (d->kh * d->kw == 1)
+            c->w = use_weights(l, "w", w, 4, (int64_t[]){ob, d->ib, rows_a_block(c), BLOCK});
+        else
+            c->w = use_weights(l, "w", w, 6, (int64_t[]){ob, d->ib, d->kh, d->kw, rows_a_block(c), BLOCK});
     }
     c->b = use_weights(l, "b", b, 1, (int64_t[]){ob * BLOCK});
     use_result(l);
@@ -54,12 +62,13 @@ static struct reg_ref accumulator(struct reg *acc, struct affine p, struct affin
     struct reg_ref r = {.reg = acc};
     r.at[0] = p;
     r.at[1] = v;
-    if (acc->rank == 3) r.at[2] = u;
+    if (acc->rank == 3)
+        r.at[2] = u;
     return r;
 }
 
 struct tile {
-    struct affine block;   /* first block of output channels */
+    struct affine block; /* first block of output channels */
     int64_t nb, cols;
     struct affine row, col; /* first position */
 };
@@ -74,23 +83,30 @@ struct step {
     struct affine ib, ky, kx, i;
 };
 
-static struct element_ref weight_at(const struct direct *c, struct affine block, const struct step *k, struct affine lane)
+static struct element_ref weight_at(const struct direct *c, struct affine block, const struct step *k,
+                                    struct affine lane)
 {
-    if (c->pixels) return at(c->w, block, k->ky, k->i, lane);
-    if (c->w->rank == 4) return at(c->w, block, k->ib, k->i, lane);
+    if (c->pixels)
+        return at(c->w, block, k->ky, k->i, lane);
+    if (c->w->rank == 4)
+        return at(c->w, block, k->ib, k->i, lane);
     return at(c->w, block, k->ib, k->ky, k->kx, k->i, lane);
 }
 
-static struct element_ref input_at(const struct lowering *l, const struct direct *c, const struct tile *t, const struct step *k, struct affine p)
+static struct element_ref input_at(const struct lowering *l, const struct direct *c, const struct tile *t,
+                                   const struct step *k, struct affine p)
 {
     const struct conv_dims *d = &c->d;
-    if (c->x->rank == 1) return at(c->x, affine_add(affine_scale(k->ib, BLOCK), k->i));
+    if (c->x->rank == 1)
+        return at(c->x, affine_add(affine_scale(k->ib, BLOCK), k->i));
     struct affine y = affine_plus(affine_add(affine_scale(t->row, d->sy), affine_scale(k->ky, d->dy)), d->py);
     struct affine col = affine_scale(affine_add(t->col, p), d->sx);
-    if (c->pixels) return at(c->x, y, affine_add(affine_plus(affine_scale(col, d->block), d->px * d->block), k->i));
+    if (c->pixels)
+        return at(c->x, y, affine_add(affine_plus(affine_scale(col, d->block), d->px * d->block), k->i));
     struct affine x = affine_plus(affine_add(col, affine_scale(k->kx, d->dx)), d->px);
     struct affine block = k->ib, lane = k->i;
-    if (d->groups > 1 && !d->lanes_in) block = affine_add(block, affine_scale(c->group, d->ib));
+    if (d->groups > 1 && !d->lanes_in)
+        block = affine_add(block, affine_scale(c->group, d->ib));
     if (d->lanes_in) { /* group = groups a block * (which block) + which of its groups */
         struct affine g = c->group;
         int64_t a_block = BLOCK / d->lanes_in;
@@ -98,8 +114,10 @@ static struct element_ref input_at(const struct lowering *l, const struct direct
         for (int q = 0; q < g.n; q++) {
             bool whole = g.term[q].k % a_block == 0;
             struct affine term = affine_var(g.term[q].var, whole ? g.term[q].k / a_block : g.term[q].k * d->lanes_in);
-            if (whole) which = affine_add(which, term);
-            else inside = affine_add(inside, term);
+            if (whole)
+                which = affine_add(which, term);
+            else
+                inside = affine_add(inside, term);
         }
         block = affine_add(block, which);
         lane = affine_add(lane, inside);
@@ -127,9 +145,11 @@ static void step_body(struct lowering *l, struct direct *c, const struct tile *t
 }
 
 /* Blocks [first, first + blocks) of the input with `rows` channels each, over all taps. */
-static void reduce_blocks(struct lowering *l, struct direct *c, const struct tile *t, struct reg *acc, struct affine first, int64_t blocks, int64_t rows)
+static void reduce_blocks(struct lowering *l, struct direct *c, const struct tile *t, struct reg *acc,
+                          struct affine first, int64_t blocks, int64_t rows)
 {
-    if (!blocks || !rows) return;
+    if (!blocks || !rows)
+        return;
     struct step k;
     struct affine ib = loop(l, VAR_FOR, "ib", blocks);
     k.ib = affine_add(first, ib);
@@ -144,7 +164,8 @@ static void reduce_blocks(struct lowering *l, struct direct *c, const struct til
 }
 
 /* `channels` channels from block `first` on. */
-static void reduce_segment(struct lowering *l, struct direct *c, const struct tile *t, struct reg *acc, struct affine first, int64_t channels)
+static void reduce_segment(struct lowering *l, struct direct *c, const struct tile *t, struct reg *acc,
+                           struct affine first, int64_t channels)
 {
     int64_t block = rows_a_block(c), full = channels / block;
     reduce_blocks(l, c, t, acc, first, full, block);
@@ -163,20 +184,24 @@ static void reduce(struct lowering *l, struct direct *c, const struct tile *t, s
     struct affine s = loop(l, VAR_FOR, "s", d->ic / seg);
     reduce_segment(l, c, t, acc, affine_scale(s, a_seg), seg);
     end(l, s);
-    if (d->ic % seg) reduce_segment(l, c, t, acc, affine_const(d->ic / seg * a_seg), d->ic % seg); /* the last one is not full */
+    if (d->ic % seg)
+        reduce_segment(l, c, t, acc, affine_const(d->ic / seg * a_seg), d->ic % seg); /* the last one is not full */
 }
 
 static void tile(struct lowering *l, struct direct *c, const struct tile *t)
 {
     struct builder *b = &l->build;
-    struct reg *acc = emit_reg(b, fresh(l, "acc"), vector(l->lanes), c->nu > 1 ? 3 : 2, (int64_t[]){t->cols, t->nb, c->nu});
-    struct affine p = loop(l, VAR_UNROLL, "p", t->cols), v = loop(l, VAR_UNROLL, "v", t->nb), u = loop(l, VAR_UNROLL, "u", c->nu);
+    struct reg *acc =
+        emit_reg(b, fresh(l, "acc"), vector(l->lanes), c->nu > 1 ? 3 : 2, (int64_t[]){t->cols, t->nb, c->nu});
+    struct affine p = loop(l, VAR_UNROLL, "p", t->cols), v = loop(l, VAR_UNROLL, "v", t->nb),
+                  u = loop(l, VAR_UNROLL, "u", c->nu);
     struct affine channel = affine_add(affine_scale(affine_add(t->block, v), BLOCK), lane_of(l, c, u));
     emit_set(b, accumulator(acc, p, v, u), expr_load(b, l->lanes, at(c->b, channel)));
     end(l, u), end(l, v), end(l, p);
     reduce(l, c, t, acc);
     p = loop(l, VAR_UNROLL, "p", t->cols), v = loop(l, VAR_UNROLL, "v", t->nb), u = loop(l, VAR_UNROLL, "u", c->nu);
-    store_result(l, affine_add(t->block, v), t->row, affine_add(t->col, p), lane_of(l, c, u), expr_reg(b, accumulator(acc, p, v, u)), l->lanes);
+    store_result(l, affine_add(t->block, v), t->row, affine_add(t->col, p), lane_of(l, c, u),
+                 expr_reg(b, accumulator(acc, p, v, u)), l->lanes);
     end(l, u), end(l, v), end(l, p);
 }
 
@@ -190,14 +215,16 @@ static void positions(struct lowering *l, struct direct *c, struct affine block,
     struct tile t = {.block = block, .nb = nb, .row = affine_add(affine_scale(c->band, c->s.band), q)};
     for (int part = 0; part < 2; part++) {
         int64_t n = part ? cols.n_less : cols.n;
-        if (!n) continue;
+        if (!n)
+            continue;
         t.cols = part ? cols.size - 1 : cols.size;
         struct affine i = loop(l, VAR_FOR, "t", n);
         t.col = affine_plus(affine_scale(i, t.cols), part ? cols.n * cols.size : 0);
         tile(l, c, &t);
         end(l, i);
     }
-    if (!l->flat) end(l, q);
+    if (!l->flat)
+        end(l, q);
     end(l, c->sub);
 }
 
@@ -215,9 +242,11 @@ static void one_group(struct lowering *l, struct direct *c)
     int64_t full = c->d.ob / c->nb, rest = c->d.ob % c->nb;
     struct affine first = affine_scale(c->group, c->d.ob);
     struct affine o = loop(l, VAR_FOR, "o", full);
-    if (full) positions(l, c, affine_add(first, affine_scale(o, c->nb)), c->nb);
+    if (full)
+        positions(l, c, affine_add(first, affine_scale(o, c->nb)), c->nb);
     end(l, o);
-    if (rest) positions(l, c, affine_plus(first, full * c->nb), rest);
+    if (rest)
+        positions(l, c, affine_plus(first, full * c->nb), rest);
 }
 
 static struct affine band_task(struct lowering *l, struct direct *c)
@@ -249,7 +278,8 @@ static void dense(struct lowering *l, struct direct *c)
         return;
     }
     if (!rest) {
-        struct affine task = full / c->s.chunk > 1 ? affine_var(kernel_task(&l->build, "c", full / c->s.chunk), c->s.chunk) : l->zero;
+        struct affine task =
+            full / c->s.chunk > 1 ? affine_var(kernel_task(&l->build, "c", full / c->s.chunk), c->s.chunk) : l->zero;
         channels(l, c, task, c->s.chunk);
         store_halo(l, affine_scale(task, c->nb), c->s.chunk * c->nb, c->band, bands, c->s.band);
         return;
@@ -279,7 +309,9 @@ struct kernel *lower_direct(struct lowering *l)
     c.pixels = c.d.block < BLOCK && c.d.dx == 1 && !l->flat;
     use_buffers(l, &c);
     c.band = band_task(l, &c);
-    if (c.d.groups > 1) grouped(l, &c);
-    else dense(l, &c);
+    if (c.d.groups > 1)
+        grouped(l, &c);
+    else
+        dense(l, &c);
     return kernel_end(&l->build);
 }

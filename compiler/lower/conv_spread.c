@@ -28,7 +28,12 @@ static void use_buffers(struct lowering *l, struct spread *c)
 {
     struct node *n = l->node;
     const struct conv_dims *d = &c->d;
-    struct pack w = {.param = n->param[0], .kind = PACK_SPREAD, .in = n->in[0]->type.layout, .out = n->type.layout, .groups = d->groups, .node = n};
+    struct pack w = {.param = n->param[0],
+                     .kind = PACK_SPREAD,
+                     .in = n->in[0]->type.layout,
+                     .out = n->type.layout,
+                     .groups = d->groups,
+                     .node = n};
     struct pack b = {.param = n->param[1], .kind = PACK_VECTOR, .out = n->type.layout, .groups = d->groups, .node = n};
     c->x = use_value(l, DIR_IN, "x", n->in[0]);
     c->w = use_weights(l, "w", w, 5, (int64_t[]){d->ob, d->ic, d->kh, d->kw, BLOCK});
@@ -47,16 +52,19 @@ static int64_t taps(int64_t kernel, int64_t stride, int64_t residue) /* k = stri
 }
 
 /* Input channel e of each lane's group at one pixel. */
-static struct expr *spread_pixel(struct lowering *l, struct spread *c, struct affine y, struct affine x, struct affine e)
+static struct expr *spread_pixel(struct lowering *l, struct spread *c, struct affine y, struct affine x,
+                                 struct affine e)
 {
-    if (c->d.ic == 1 && c->d.oc == 1) return expr_load(&l->build, l->lanes, at(c->x, c->in_block, y, x, c->lane));
-    if (c->splat) return expr_splat(&l->build, l->lanes, at(c->x, c->in_block, y, x, affine_add(c->first_in, e)));
+    if (c->d.ic == 1 && c->d.oc == 1)
+        return expr_load(&l->build, l->lanes, at(c->x, c->in_block, y, x, c->lane));
+    if (c->splat)
+        return expr_splat(&l->build, l->lanes, at(c->x, c->in_block, y, x, affine_add(c->first_in, e)));
     return expr_pick(&l->build, l->lanes, at(c->x, c->in_block, y, x, l->zero), c->d.ic, c->d.oc, c->v * l->lanes, e);
 }
 
 /* The pixels of the taps k = stride * m + residue, residues (ey, ex): each feeds the positions p = pixel - m * dilation for all its m. */
-static void pixels(struct lowering *l, struct spread *c, const struct tile *t, struct reg *acc, struct reg *wv, struct affine i,
-                   struct affine ky_loop, int64_t ey, int64_t ex)
+static void pixels(struct lowering *l, struct spread *c, const struct tile *t, struct reg *acc, struct reg *wv,
+                   struct affine i, struct affine ky_loop, int64_t ey, int64_t ex)
 {
     struct builder *b = &l->build;
     const struct conv_dims *d = &c->d;
@@ -74,23 +82,30 @@ static void pixels(struct lowering *l, struct spread *c, const struct tile *t, s
     struct affine p = affine_add(iy, affine_scale(m, -d->dy)), q = affine_add(ix, affine_scale(k, -d->dx));
     int64_t ignore;
     bool guard_p = !affine_is_const(p, &ignore) && my > 1, guard_q = mx > 1;
-    if (guard_p) if_begin(b, p, 0, t->rows);
-    if (guard_q) if_begin(b, q, 0, t->cols);
+    if (guard_p)
+        if_begin(b, p, 0, t->rows);
+    if (guard_q)
+        if_begin(b, q, 0, t->cols);
     struct reg_ref a = reg_at(acc, p, q);
-    struct reg_ref w = reg_at(wv, by_rows ? affine_plus(affine_scale(m, d->sy), ey) : affine_const(0), affine_plus(affine_scale(k, d->sx), ex));
+    struct reg_ref w = reg_at(wv, by_rows ? affine_plus(affine_scale(m, d->sy), ey) : affine_const(0),
+                              affine_plus(affine_scale(k, d->sx), ex));
     emit_set(b, a, expr_op(b, VOP_fma, xs, expr_reg(b, w), expr_reg(b, a)));
-    if (guard_q) block_end(b);
-    if (guard_p) block_end(b);
+    if (guard_q)
+        block_end(b);
+    if (guard_p)
+        block_end(b);
     end(l, k);
     end(l, m);
     end(l, ix);
     end(l, iy);
 }
 
-static void load_weights(struct lowering *l, struct spread *c, struct reg *wv, struct affine i, struct affine ky, int64_t rows)
+static void load_weights(struct lowering *l, struct spread *c, struct reg *wv, struct affine i, struct affine ky,
+                         int64_t rows)
 {
     struct affine y = loop(l, VAR_UNROLL, "ky", rows), x = loop(l, VAR_UNROLL, "kx", c->d.kw);
-    emit_set(&l->build, reg_at(wv, y, x), expr_load(&l->build, l->lanes, at(c->w, c->block, i, affine_add(ky, y), x, c->lane)));
+    emit_set(&l->build, reg_at(wv, y, x),
+             expr_load(&l->build, l->lanes, at(c->w, c->block, i, affine_add(ky, y), x, c->lane)));
     end(l, x);
     end(l, y);
 }
@@ -104,7 +119,8 @@ static void reduce(struct lowering *l, struct spread *c, const struct tile *t, s
     struct reg *wv = emit_reg(&l->build, fresh(l, "wv"), vector(l->lanes), 2, (int64_t[]){by_rows ? d->kh : 1, d->kw});
     load_weights(l, c, wv, i, ky, by_rows ? d->kh : 1);
     for (int64_t ey = 0; ey < (by_rows ? least_of(d->sy, d->kh) : 1); ey++)
-        for (int64_t ex = 0; ex < least_of(d->sx, d->kw); ex++) pixels(l, c, t, acc, wv, i, ky, ey, ex);
+        for (int64_t ex = 0; ex < least_of(d->sx, d->kw); ex++)
+            pixels(l, c, t, acc, wv, i, ky, ey, ex);
     end(l, ky);
     end(l, i);
 }
@@ -114,11 +130,13 @@ static void tile(struct lowering *l, struct spread *c, const struct tile *t)
     struct builder *b = &l->build;
     struct reg *acc = emit_reg(b, fresh(l, "acc"), vector(l->lanes), 2, (int64_t[]){t->rows, t->cols});
     struct affine p = loop(l, VAR_UNROLL, "p", t->rows), q = loop(l, VAR_UNROLL, "q", t->cols);
-    emit_set(b, reg_at(acc, p, q), expr_load(b, l->lanes, at(c->b, affine_add(affine_scale(c->block, BLOCK), c->lane))));
+    emit_set(b, reg_at(acc, p, q),
+             expr_load(b, l->lanes, at(c->b, affine_add(affine_scale(c->block, BLOCK), c->lane))));
     end(l, q), end(l, p);
     reduce(l, c, t, acc);
     p = loop(l, VAR_UNROLL, "p", t->rows), q = loop(l, VAR_UNROLL, "q", t->cols);
-    store_result(l, c->block, affine_add(t->row, p), affine_add(t->col, q), c->lane, expr_reg(b, reg_at(acc, p, q)), l->lanes);
+    store_result(l, c->block, affine_add(t->row, p), affine_add(t->col, q), c->lane, expr_reg(b, reg_at(acc, p, q)),
+                 l->lanes);
     end(l, q), end(l, p);
 }
 
@@ -129,7 +147,8 @@ static void positions(struct lowering *l, struct spread *c, struct affine first,
     for (int a = 0; a < 2; a++)
         for (int b = 0; b < 2; b++) {
             int64_t nr = a ? rows.n_less : rows.n, nc = b ? cols.n_less : cols.n;
-            if (!nr || !nc) continue;
+            if (!nr || !nc)
+                continue;
             struct tile t = {.rows = rows.size - a, .cols = cols.size - b};
             struct affine y = loop(l, VAR_FOR, "ty", nr), x = loop(l, VAR_FOR, "tx", nc);
             t.row = affine_add(first, affine_plus(affine_scale(y, t.rows), a ? rows.n * rows.size : 0));
@@ -144,9 +163,12 @@ static void positions(struct lowering *l, struct spread *c, struct affine first,
 static void pad_lanes(struct lowering *l, struct spread *c, struct affine first)
 {
     int64_t used = BLOCK / c->d.oc * c->d.oc;
-    if (used == BLOCK) return;
-    struct affine q = loop(l, VAR_FOR, "q", c->s.band), x = loop(l, VAR_FOR, "ox", c->d.ow), u = loop(l, VAR_FOR, "u", BLOCK - used);
-    emit_store(&l->build, result_at(l, l->out, c->block, affine_add(first, q), x, affine_plus(u, used)), zero_of(l, 1), 1);
+    if (used == BLOCK)
+        return;
+    struct affine q = loop(l, VAR_FOR, "q", c->s.band), x = loop(l, VAR_FOR, "ox", c->d.ow),
+                  u = loop(l, VAR_FOR, "u", BLOCK - used);
+    emit_store(&l->build, result_at(l, l->out, c->block, affine_add(first, q), x, affine_plus(u, used)), zero_of(l, 1),
+               1);
     end(l, u);
     end(l, x);
     end(l, q);
@@ -164,7 +186,8 @@ static void vectors(struct lowering *l, struct spread *c, struct affine first)
         positions(l, c, first, c->s.band);
         end(l, u);
         end(l, g);
-        if (l->lanes == 1) pad_lanes(l, c, first);
+        if (l->lanes == 1)
+            pad_lanes(l, c, first);
         return;
     }
     if (c->d.ic == 1 && oc == 1) {
@@ -186,7 +209,8 @@ struct kernel *lower_spread(struct lowering *l)
     c.span = c.d.oc == c.d.ic ? BLOCK : BLOCK / c.d.oc * c.d.ic;
     int64_t parts = BLOCK / c.span, chunk = c.s.chunk ? c.s.chunk : c.d.ob;
     use_buffers(l, &c);
-    if (parts > 1) chunk = parts * (chunk / parts ? chunk / parts : 1); /* a task has whole blocks of inputs */
+    if (parts > 1)
+        chunk = parts * (chunk / parts ? chunk / parts : 1); /* a task has whole blocks of inputs */
     int64_t bands = c.d.oh / c.s.band, tasks = c.d.ob / chunk;
     struct affine band = bands > 1 ? affine_var(kernel_task(&l->build, "r", bands), 1) : l->zero;
     struct affine task = tasks > 1 ? affine_var(kernel_task(&l->build, "c", tasks), 1) : l->zero;

@@ -12,9 +12,12 @@ static struct axes open_axes(struct lowering *l, struct shape shape, int skip)
     static const char *const name[MAX_RANK] = {"a", "b", "c", "d", "e", "f"};
     struct axes x = {.rank = shape.rank};
     for (int i = 0; i < shape.rank; i++) {
-        if (i == skip) x.at[i] = l->zero;
-        else if (i == 0 && shape.dim[0] > 1) x.at[i] = affine_var(kernel_task(&l->build, name[0], shape.dim[0]), 1);
-        else x.at[i] = loop(l, VAR_FOR, name[i], shape.dim[i]);
+        if (i == skip)
+            x.at[i] = l->zero;
+        else if (i == 0 && shape.dim[0] > 1)
+            x.at[i] = affine_var(kernel_task(&l->build, name[0], shape.dim[0]), 1);
+        else
+            x.at[i] = loop(l, VAR_FOR, name[i], shape.dim[i]);
     }
     return x;
 }
@@ -22,7 +25,8 @@ static struct axes open_axes(struct lowering *l, struct shape shape, int skip)
 static void close_axes(struct lowering *l, struct axes *x)
 {
     for (int i = x->rank - 1; i >= 0; i--)
-        if (x->at[i].n && x->at[i].term[0].var->kind != VAR_TASK) end(l, x->at[i]);
+        if (x->at[i].n && x->at[i].term[0].var->kind != VAR_TASK)
+            end(l, x->at[i]);
 }
 
 /* Element of `v` for the result's position, broadcast from the right. */
@@ -31,7 +35,8 @@ static struct element_ref broadcast(struct buffer *b, const struct node *v, cons
     struct element_ref r = {.buffer = b};
     int shift = x->rank - v->type.shape.rank;
     r.at[0] = affine_const(0);
-    for (int i = 0; i < v->type.shape.rank; i++) r.at[i] = v->type.shape.dim[i] == 1 ? affine_const(0) : x->at[i + shift];
+    for (int i = 0; i < v->type.shape.rank; i++)
+        r.at[i] = v->type.shape.dim[i] == 1 ? affine_const(0) : x->at[i + shift];
     return r;
 }
 
@@ -39,7 +44,8 @@ static struct element_ref same(struct buffer *b, const struct axes *x)
 {
     struct element_ref r = {.buffer = b};
     r.at[0] = affine_const(0);
-    for (int i = 0; i < x->rank; i++) r.at[i] = x->at[i];
+    for (int i = 0; i < x->rank; i++)
+        r.at[i] = x->at[i];
     return r;
 }
 
@@ -49,9 +55,15 @@ static void store(struct lowering *l, struct axes *x, struct expr *value)
     for (int i = 0; i < n->n_epilogue; i++) {
         const struct epilogue *e = &n->epilogue[i];
         struct expr *o = NULL;
-        if (e->operand && e->operand->op == OP_constant && shape_elements(e->operand->type.shape) == 1) o = expr_const(&l->build, 1, e->operand->value[0]);
-        else if (e->operand) o = expr_load(&l->build, 1, broadcast(l->operand[i], e->operand, x));
-        enum vop op = e->op == OP_relu ? VOP_relu : e->op == OP_sigmoid ? VOP_sigmoid : e->op == OP_silu ? VOP_silu : e->op == OP_add ? VOP_add : VOP_mul;
+        if (e->operand && node_is_number(e->operand))
+            o = expr_const(&l->build, 1, e->operand->value[0]);
+        else if (e->operand)
+            o = expr_load(&l->build, 1, broadcast(l->operand[i], e->operand, x));
+        enum vop op = e->op == OP_relu      ? VOP_relu
+                      : e->op == OP_sigmoid ? VOP_sigmoid
+                      : e->op == OP_silu    ? VOP_silu
+                      : e->op == OP_add     ? VOP_add
+                                            : VOP_mul;
         value = expr_op(&l->build, op, value, o, NULL);
     }
     emit_store(&l->build, same(l->out, x), value, 1);
@@ -62,7 +74,8 @@ static struct buffer *result(struct lowering *l)
     struct node *n = l->node;
     for (int i = 0; i < n->n_epilogue; i++) {
         const struct node *o = n->epilogue[i].operand;
-        if (o && !(o->op == OP_constant && shape_elements(o->type.shape) == 1)) l->operand[i] = use_rows(l, DIR_IN, arena_printf(l->build.arena, "e%d", i), o);
+        if (o && !node_is_number(o))
+            l->operand[i] = use_rows(l, DIR_IN, arena_printf(l->build.arena, "e%d", i), o);
     }
     return l->out = use_rows(l, DIR_OUT, "y", n);
 }
@@ -72,18 +85,20 @@ static void elementwise(struct lowering *l)
     struct node *n = l->node;
     struct buffer *in[2] = {0};
     for (int i = 0; i < n->n_in; i++)
-        if (!(i && n->in[1] == n->in[0])) in[i] = n->in[i]->op == OP_constant && shape_elements(n->in[i]->type.shape) == 1 ? NULL : use_rows(l, DIR_IN, i ? "x1" : "x0", n->in[i]);
+        if (!(i && n->in[1] == n->in[0]))
+            in[i] = node_is_number(n->in[i]) ? NULL : use_rows(l, DIR_IN, i ? "x1" : "x0", n->in[i]);
     result(l);
     struct axes x = open_axes(l, n->type.shape, -1);
     struct expr *v[2] = {0};
     for (int i = 0; i < n->n_in; i++) {
         const struct node *o = n->in[i];
-        bool number = o->op == OP_constant && shape_elements(o->type.shape) == 1;
+        bool number = node_is_number(o);
         struct buffer *b = in[i] ? in[i] : in[0];
         v[i] = number ? expr_const(&l->build, 1, o->value[0]) : expr_load(&l->build, 1, broadcast(b, o, &x));
     }
-    static const enum vop row[OP_COUNT] = {[OP_relu] = VOP_relu, [OP_sigmoid] = VOP_sigmoid, [OP_silu] = VOP_silu,
-                                           [OP_add] = VOP_add, [OP_sub] = VOP_sub, [OP_mul] = VOP_mul, [OP_div] = VOP_div};
+    static const enum vop row[OP_COUNT] = {
+        [OP_relu] = VOP_relu, [OP_sigmoid] = VOP_sigmoid, [OP_silu] = VOP_silu, [OP_add] = VOP_add,
+        [OP_sub] = VOP_sub,   [OP_mul] = VOP_mul,         [OP_div] = VOP_div};
     store(l, &x, expr_op(&l->build, row[n->op], v[0], v[1], NULL));
     close_axes(l, &x);
 }
@@ -95,8 +110,10 @@ static void scale_shift(struct lowering *l)
     struct node *n = l->node;
     int64_t elements = (n->type.shape.dim[0] + BLOCK - 1) / BLOCK * BLOCK;
     struct buffer *in = use_rows(l, DIR_IN, "x", n->in[0]);
-    struct buffer *scale = use_weights(l, "scale", (struct pack){.param = n->param[0], .kind = PACK_PLAIN}, 1, &elements);
-    struct buffer *shift = use_weights(l, "shift", (struct pack){.param = n->param[1], .kind = PACK_PLAIN}, 1, &elements);
+    struct buffer *scale =
+        use_weights(l, "scale", (struct pack){.param = n->param[0], .kind = PACK_PLAIN}, 1, &elements);
+    struct buffer *shift =
+        use_weights(l, "shift", (struct pack){.param = n->param[1], .kind = PACK_PLAIN}, 1, &elements);
     result(l);
     struct axes x = open_axes(l, n->type.shape, -1);
     struct expr *v = expr_load(b, 1, same(in, &x));
@@ -112,8 +129,10 @@ static void moved(struct lowering *l) /* permute, slice */
     struct axes x = open_axes(l, n->type.shape, -1);
     struct element_ref from = {.buffer = in};
     for (int i = 0; i < n->type.shape.rank; i++) {
-        if (n->op == OP_permute) from.at[n->attrs.shape.dim[i]] = x.at[i];
-        else from.at[i] = affine_plus(x.at[i], i == n->attrs.axis ? n->attrs.start : 0);
+        if (n->op == OP_permute)
+            from.at[n->attrs.shape.dim[i]] = x.at[i];
+        else
+            from.at[i] = affine_plus(x.at[i], i == n->attrs.axis ? n->attrs.start : 0);
     }
     store(l, &x, expr_load(&l->build, 1, from));
     close_axes(l, &x);
@@ -123,12 +142,14 @@ static void concat(struct lowering *l)
 {
     struct node *n = l->node;
     struct buffer *in[MAX_BUFFERS];
-    for (int i = 0; i < n->n_in; i++) in[i] = use_rows(l, DIR_IN, arena_printf(l->build.arena, "x%d", i), n->in[i]);
+    for (int i = 0; i < n->n_in; i++)
+        in[i] = use_rows(l, DIR_IN, arena_printf(l->build.arena, "x%d", i), n->in[i]);
     result(l);
     int64_t start = 0;
     for (int i = 0; i < n->n_in; i++) {
         struct axes x = {.rank = n->type.shape.rank};
-        for (int k = 0; k < x.rank; k++) x.at[k] = loop(l, VAR_FOR, arena_printf(l->build.arena, "i%d", k), n->in[i]->type.shape.dim[k]);
+        for (int k = 0; k < x.rank; k++)
+            x.at[k] = loop(l, VAR_FOR, arena_printf(l->build.arena, "i%d", k), n->in[i]->type.shape.dim[k]);
         struct expr *v = expr_load(&l->build, 1, same(in[i], &x));
         struct axes to = x;
         to.at[n->attrs.axis] = affine_plus(x.at[n->attrs.axis], start);
@@ -139,7 +160,8 @@ static void concat(struct lowering *l)
 }
 
 /* One reduction over the axis into a register: r = op(r, f(x)). */
-static struct expr *fold(struct lowering *l, struct buffer *in, struct axes x, int axis, int64_t n, enum vop op, double start, struct expr *minus, const char *name)
+static struct expr *fold(struct lowering *l, struct buffer *in, struct axes x, int axis, int64_t n, enum vop op,
+                         double start, struct expr *minus, const char *name)
 {
     struct builder *b = &l->build;
     struct reg *acc = emit_reg(b, fresh(l, name), vector(1), 0, NULL);
@@ -147,7 +169,8 @@ static struct expr *fold(struct lowering *l, struct buffer *in, struct axes x, i
     struct affine k = loop(l, VAR_FOR, "k", n);
     x.at[axis] = k;
     struct expr *v = expr_load(b, 1, same(in, &x));
-    if (minus) v = expr_op(b, VOP_exp, expr_op(b, VOP_sub, v, minus, NULL), NULL, NULL);
+    if (minus)
+        v = expr_op(b, VOP_exp, expr_op(b, VOP_sub, v, minus, NULL), NULL, NULL);
     emit_set(b, reg_at(acc), expr_op(b, op, expr_reg(b, reg_at(acc)), v, NULL));
     end(l, k);
     return expr_reg(b, reg_at(acc));
@@ -183,9 +206,11 @@ static void reduction(struct lowering *l) /* sum, mean: the axis goes */
     struct buffer *in = use_rows(l, DIR_IN, "x", v);
     result(l);
     struct axes x = open_axes(l, n->type.shape, -1), from = {.rank = v->type.shape.rank};
-    for (int i = 0, k = 0; i < from.rank; i++) from.at[i] = i == axis ? l->zero : x.at[k++];
+    for (int i = 0, k = 0; i < from.rank; i++)
+        from.at[i] = i == axis ? l->zero : x.at[k++];
     struct expr *sum = fold(l, in, from, axis, v->type.shape.dim[axis], VOP_add, 0, NULL, "total");
-    if (n->op == OP_mean) sum = expr_op(b, VOP_mul, sum, expr_const(b, 1, 1.0 / (double)v->type.shape.dim[axis]), NULL);
+    if (n->op == OP_mean)
+        sum = expr_op(b, VOP_mul, sum, expr_const(b, 1, 1.0 / (double)v->type.shape.dim[axis]), NULL);
     store(l, &x, sum);
     close_axes(l, &x);
 }
@@ -193,10 +218,12 @@ static void reduction(struct lowering *l) /* sum, mean: the axis goes */
 struct kernel *lower_generic(struct lowering *l)
 {
     switch (l->node->op) {
-    case OP_permute: case OP_slice: moved(l); break;
+    case OP_permute:
+    case OP_slice: moved(l); break;
     case OP_concat: concat(l); break;
     case OP_softmax: softmax(l); break;
-    case OP_sum: case OP_mean: reduction(l); break;
+    case OP_sum:
+    case OP_mean: reduction(l); break;
     case OP_scale_shift: scale_shift(l); break;
     default: elementwise(l);
     }

@@ -19,14 +19,14 @@ enum { BLOCK = 16 };
 
 /* The numbers that schedule, lowering and packing of a convolution share. A linear layer is one of 1 x 1 on a map of 1 x 1. */
 struct conv_dims {
-    int64_t groups, ic, oc;         /* channels a group */
+    int64_t groups, ic, oc; /* channels a group */
     int64_t ih, iw, oh, ow;
     int64_t kh, kw, sy, sx, dy, dx; /* kernel, stride, dilation */
-    int64_t py, px;                 /* first input row and column of tap 0 inside the bordered map: halo - pad */
-    int64_t ib, ob;                 /* blocks of input and output channels a group (ib: of what the reduction walks) */
-    int64_t block;                  /* channels a block of the input: 16, or the pixels' own number */
-    int64_t lanes_in;               /* > 0: groups share an input block, this many channels each */
-    bool flat;                      /* may be taken as one row of positions */
+    int64_t py, px; /* first input row and column of tap 0 inside the bordered map: halo - pad */
+    int64_t ib, ob; /* blocks of input and output channels a group (ib: of what the reduction walks) */
+    int64_t block; /* channels a block of the input: 16, or the pixels' own number */
+    int64_t lanes_in; /* > 0: groups share an input block, this many channels each */
+    bool flat; /* may be taken as one row of positions */
 };
 struct conv_dims conv_dims(const struct node *);
 
@@ -37,12 +37,12 @@ struct lowering {
     struct node *node;
     struct builder build;
     struct argument arg[MAX_BUFFERS];
-    int lanes, vectors;             /* f32 in a register; registers a block */
+    int lanes, vectors; /* f32 in a register; registers a block */
     struct affine zero;
     struct buffer *out;
-    struct buffer *operand[4];      /* of the epilogues, in order; `out` itself where the sum is made in place */
+    struct buffer *operand[4]; /* of the epilogues, in order; `out` itself where the sum is made in place */
     bool flat;
-    const char *name[64];           /* registers declared so far: see fresh() */
+    const char *name[64]; /* registers declared so far: see fresh() */
     int n_name;
 };
 
@@ -58,7 +58,8 @@ struct cover {
 struct cover cover(int64_t extent, int64_t tile);
 
 struct buffer *use_value(struct lowering *, enum direction, const char *name, const struct node *value);
-struct buffer *use_rows(struct lowering *, enum direction, const char *name, const struct node *value); /* plain, row-major */
+struct buffer *use_rows(struct lowering *, enum direction, const char *name,
+                        const struct node *value); /* plain, row-major */
 struct buffer *use_weights(struct lowering *, const char *name, struct pack, int rank, const int64_t *dim);
 /* Declares the buffers of the node's result and of its epilogues' operands. */
 void use_result(struct lowering *);
@@ -73,11 +74,15 @@ const char *fresh(struct lowering *, const char *name);
 struct vtype vector(int lanes);
 struct expr *zero_of(struct lowering *, int lanes);
 /* The node's epilogues applied to a value of `lanes` channels at (block, y, x, lane) of the result; without borders. */
-struct expr *apply_epilogues(struct lowering *, struct expr *, struct affine block, struct affine y, struct affine x, struct affine lane, int lanes);
-void store_result(struct lowering *, struct affine block, struct affine y, struct affine x, struct affine lane, struct expr *, int lanes);
+struct expr *apply_epilogues(struct lowering *, struct expr *, struct affine block, struct affine y, struct affine x,
+                             struct affine lane, int lanes);
+void store_result(struct lowering *, struct affine block, struct affine y, struct affine x, struct affine lane,
+                  struct expr *, int lanes);
 /* Zeros around rows [first, first + rows) of blocks [block, block + blocks) of the result, the border's rows where the band touches it. */
-void store_halo(struct lowering *, struct affine block, int64_t blocks, struct affine band, int64_t bands, int64_t rows);
-struct element_ref result_at(struct lowering *, struct buffer *, struct affine block, struct affine y, struct affine x, struct affine lane);
+void store_halo(struct lowering *, struct affine block, int64_t blocks, struct affine band, int64_t bands,
+                int64_t rows);
+struct element_ref result_at(struct lowering *, struct buffer *, struct affine block, struct affine y, struct affine x,
+                             struct affine lane);
 
 /* ---- the lowerings ---- */
 struct kernel *lower_direct(struct lowering *);

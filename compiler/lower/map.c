@@ -6,18 +6,15 @@ struct map {
     struct buffer *in[2], *scale, *shift;
 };
 
-static bool is_number(const struct node *n)
-{
-    return n->op == OP_constant && shape_elements(n->type.shape) == 1;
-}
-
 /* The buffer of input i: the result itself where it is computed in place. */
 static struct buffer *input_buffer(struct lowering *l, int i)
 {
     const struct node *n = l->node, *v = n->in[i];
-    if (is_number(v)) return NULL;
+    if (node_is_number(v))
+        return NULL;
     for (int k = 0; k < i; k++)
-        if (n->in[k] == v) return NULL; /* x + x: one buffer, see value_of */
+        if (n->in[k] == v)
+            return NULL; /* x + x: one buffer, see value_of */
     return use_value(l, DIR_IN, arena_printf(l->build.arena, "x%d", i), v);
 }
 
@@ -31,26 +28,37 @@ static void use_buffers(struct lowering *l, struct map *m)
     struct node *n = l->node;
     bool takes_over = false;
     for (int i = 0; i < n->n_in; i++) {
-        if (in_place(n, n->in[i])) takes_over = true;
-        else m->in[i] = input_buffer(l, i);
+        if (in_place(n, n->in[i]))
+            takes_over = true;
+        else
+            m->in[i] = input_buffer(l, i);
     }
     if (n->op == OP_scale_shift) {
         int64_t elements = layout_blocks(n->type) * BLOCK;
-        m->scale = use_weights(l, "w", (struct pack){.param = n->param[0], .kind = PACK_VECTOR, .out = n->type.layout, .groups = 1}, 1, &elements);
-        m->shift = use_weights(l, "b", (struct pack){.param = n->param[1], .kind = PACK_VECTOR, .out = n->type.layout, .groups = 1}, 1, &elements);
+        m->scale = use_weights(
+            l, "w", (struct pack){.param = n->param[0], .kind = PACK_VECTOR, .out = n->type.layout, .groups = 1}, 1,
+            &elements);
+        m->shift = use_weights(
+            l, "b", (struct pack){.param = n->param[1], .kind = PACK_VECTOR, .out = n->type.layout, .groups = 1}, 1,
+            &elements);
     }
     use_result(l);
-    if (takes_over) l->out->dir = DIR_INOUT;
+    if (takes_over)
+        l->out->dir = DIR_INOUT;
     for (int i = 0; i < n->n_in; i++)
-        if (in_place(n, n->in[i])) m->in[i] = l->out;
+        if (in_place(n, n->in[i]))
+            m->in[i] = l->out;
 }
 
-static struct expr *value_of(struct lowering *l, struct map *m, int i, struct affine block, struct affine y, struct affine x, struct affine lane)
+static struct expr *value_of(struct lowering *l, struct map *m, int i, struct affine block, struct affine y,
+                             struct affine x, struct affine lane)
 {
     const struct node *v = l->node->in[i];
-    if (is_number(v)) return expr_const(&l->build, l->lanes, v->value[0]);
+    if (node_is_number(v))
+        return expr_const(&l->build, l->lanes, v->value[0]);
     struct buffer *b = m->in[i];
-    if (!b) b = m->in[0]; /* the same value twice */
+    if (!b)
+        b = m->in[0]; /* the same value twice */
     bool whole = shape_equal(v->type.shape, l->node->type.shape);
     int halo = v->type.layout.halo;
     struct affine oy = affine_plus(whole ? y : l->zero, halo), ox = affine_plus(whole ? x : l->zero, halo);
@@ -69,7 +77,8 @@ static struct expr *combine(struct lowering *l, struct map *m, struct expr *a, s
     case OP_mul: return expr_op(u, VOP_mul, a, b, NULL);
     case OP_div: return expr_op(u, VOP_div, a, b, NULL);
     default: /* scale_shift */
-        return expr_op(u, VOP_fma, a, expr_load(u, l->lanes, at(m->scale, channel)), expr_load(u, l->lanes, at(m->shift, channel)));
+        return expr_op(u, VOP_fma, a, expr_load(u, l->lanes, at(m->scale, channel)),
+                       expr_load(u, l->lanes, at(m->shift, channel)));
     }
 }
 
@@ -85,7 +94,8 @@ struct kernel *lower_map(struct lowering *l)
     struct affine o = loop(l, VAR_FOR, "o", chunk), q = loop(l, VAR_FOR, "q", band), x = loop(l, VAR_FOR, "ox", w);
     struct affine u = loop(l, VAR_FOR, "u", l->vectors);
     struct affine block = affine_add(c, o), y = affine_add(affine_scale(r, band), q), lane = affine_scale(u, l->lanes);
-    struct expr *a = value_of(l, &m, 0, block, y, x, lane), *b = n->n_in > 1 ? value_of(l, &m, 1, block, y, x, lane) : NULL;
+    struct expr *a = value_of(l, &m, 0, block, y, x, lane),
+                *b = n->n_in > 1 ? value_of(l, &m, 1, block, y, x, lane) : NULL;
     store_result(l, block, y, x, lane, combine(l, &m, a, b, affine_add(affine_scale(block, BLOCK), lane)), l->lanes);
     end(l, u);
     end(l, x);

@@ -3,7 +3,8 @@
 
 static void add_epilogues(struct text *t, const struct node *n, const char *before)
 {
-    for (int i = 0; i < n->n_epilogue; i++) text_add(t, "%s%s", before, op_info(n->epilogue[i].op)->name);
+    for (int i = 0; i < n->n_epilogue; i++)
+        text_add(t, "%s%s", before, op_info(n->epilogue[i].op)->name);
 }
 
 static void add_conv(struct text *t, const struct node *n)
@@ -14,32 +15,40 @@ static void add_conv(struct text *t, const struct node *n)
         return;
     }
     text_add(t, "%sconv%dx%d", d.groups > 1 ? "g" : "", (int)d.kh, (int)d.kw);
-    if (d.sy > 1 || d.sx > 1) text_add(t, "s%d", (int)d.sy);
-    if (d.dy > 1 || d.dx > 1) text_add(t, "d%d", (int)d.dy);
+    if (d.sy > 1 || d.sx > 1)
+        text_add(t, "s%d", (int)d.sy);
+    if (d.dy > 1 || d.dx > 1)
+        text_add(t, "d%d", (int)d.dy);
     text_add(t, "_%dto%d", (int)(d.ic * d.groups), (int)(d.oc * d.groups));
-    if (d.groups > 1) text_add(t, "in%d", (int)d.groups);
+    if (d.groups > 1)
+        text_add(t, "in%d", (int)d.groups);
     text_add(t, "_%dx%d", (int)d.oh, (int)d.ow);
 }
 
 static void add_shape(struct text *t, struct shape s)
 {
-    for (int i = 0; i < s.rank; i++) text_add(t, "%s%d", i ? "x" : "_", (int)s.dim[i]);
+    for (int i = 0; i < s.rank; i++)
+        text_add(t, "%s%d", i ? "x" : "_", (int)s.dim[i]);
 }
 
 const char *kernel_name(struct arena *arena, const struct node *n, const struct target *target)
 {
     struct text t = {.arena = arena};
-    if (n->op == OP_conv || n->op == OP_linear) add_conv(&t, n);
+    if (n->op == OP_conv || n->op == OP_linear)
+        add_conv(&t, n);
     else {
         text_add(&t, "%s", op_info(n->op)->name);
         add_shape(&t, n->type.shape);
     }
     add_epilogues(&t, n, "_");
     text_add(&t, "__%s", target->isa);
-    if (n->algorithm == ALGORITHM_spread) text_add(&t, "_spread");
+    if (n->algorithm == ALGORITHM_spread)
+        text_add(&t, "_spread");
     if (n->op == OP_conv || n->op == OP_linear) {
-        if (n->schedule.rows) text_add(&t, "_%dx%dx%d", n->schedule.rows, n->schedule.cols, n->schedule.channels);
-        else text_add(&t, "_%dx%d", n->schedule.cols, n->schedule.channels);
+        if (n->schedule.rows)
+            text_add(&t, "_%dx%dx%d", n->schedule.rows, n->schedule.cols, n->schedule.channels);
+        else
+            text_add(&t, "_%dx%d", n->schedule.cols, n->schedule.channels);
     }
     return text_string(&t);
 }
@@ -50,15 +59,19 @@ static const char *equation(struct arena *a, const struct node *n)
     case OP_conv: {
         struct conv_dims d = conv_dims(n);
         const char *g = d.groups > 1 ? " of its group" : "";
-        if (d.kh * d.kw == 1) return arena_printf(a, "v[oc,oy,ox] = b[oc] + sum_ic x[ic,%s] * w[oc,ic]%s", d.sy > 1 ? "2oy,2ox" : "oy,ox", g);
-        return arena_printf(a, "v[oc,oy,ox] = b[oc] + sum_ic,ky,kx x[ic,%doy+%dky-%d,%dox+%dkx-%d] * w[oc,ic,ky,kx]%s", (int)d.sy, (int)d.dy,
-                            (int)n->attrs.pad[0], (int)d.sx, (int)d.dx, (int)n->attrs.pad[1], g);
+        if (d.kh * d.kw == 1)
+            return arena_printf(a, "v[oc,oy,ox] = b[oc] + sum_ic x[ic,%s] * w[oc,ic]%s", d.sy > 1 ? "2oy,2ox" : "oy,ox",
+                                g);
+        return arena_printf(a, "v[oc,oy,ox] = b[oc] + sum_ic,ky,kx x[ic,%doy+%dky-%d,%dox+%dkx-%d] * w[oc,ic,ky,kx]%s",
+                            (int)d.sy, (int)d.dy, (int)n->attrs.pad[0], (int)d.sx, (int)d.dx, (int)n->attrs.pad[1], g);
     }
     case OP_linear: return "v[o] = b[o] + sum_i x[i] * w[o,i]";
     case OP_max_pool: return "v[c,oy,ox] = max over the window of x";
     case OP_avg_pool: return "v[c,oy,ox] = sum over the window of x / cells that count";
     case OP_global_avg_pool: return "v[c] = sum_y,x x[c,y,x] / (H * W)";
-    case OP_scale_shift: return n->algorithm == ALGORITHM_generic ? "v[a,..] = x[a,..] * scale[a] + shift[a]" : "v[c,y,x] = x0[c,y,x] * w[c] + b[c]";
+    case OP_scale_shift:
+        return n->algorithm == ALGORITHM_generic ? "v[a,..] = x[a,..] * scale[a] + shift[a]"
+                                                 : "v[c,y,x] = x0[c,y,x] * w[c] + b[c]";
     case OP_convert: return "v = x in another layout";
     case OP_add: return "v = x0 + x1";
     case OP_sub: return "v = x0 - x1";
@@ -78,8 +91,10 @@ const char *kernel_comment(struct arena *arena, const struct node *n)
     }
     const struct schedule *s = &n->schedule;
     if (n->algorithm == ALGORITHM_direct || n->algorithm == ALGORITHM_spread) {
-        if (s->rows) text_add(&t, "\ntile %d rows x %d columns x %d channels", s->rows, s->cols, s->channels);
-        else text_add(&t, "\ntile %d positions x %d channels", s->cols, s->channels);
+        if (s->rows)
+            text_add(&t, "\ntile %d rows x %d columns x %d channels", s->rows, s->cols, s->channels);
+        else
+            text_add(&t, "\ntile %d positions x %d channels", s->cols, s->channels);
     }
     return text_string(&t);
 }
@@ -91,7 +106,8 @@ const char *call_comment(struct arena *arena, const struct node *n)
     text_add(&t, "%s", n->name);
     for (int i = 0; i < n->n_epilogue; i++) {
         text_add(&t, ", %s", op_info(n->epilogue[i].op)->name);
-        if (n->epilogue[i].operand) text_add(&t, " %s", n->epilogue[i].operand->name);
+        if (n->epilogue[i].operand)
+            text_add(&t, " %s", n->epilogue[i].operand->name);
     }
     text_add(&t, ": %s -> %s", shape_text(arena, n->in[0]->type.shape), type_text(arena, n->type));
     return text_string(&t);

@@ -25,20 +25,24 @@ const char *fresh(struct lowering *l, const char *name)
 {
     int n = 1;
     name = intern(name);
-    for (int i = 0; i < l->n_name; i++) n += l->name[i] == name;
-    if (l->n_name < (int)LENGTH(l->name)) l->name[l->n_name++] = name;
+    for (int i = 0; i < l->n_name; i++)
+        n += l->name[i] == name;
+    if (l->n_name < (int)LENGTH(l->name))
+        l->name[l->n_name++] = name;
     return n == 1 ? name : intern_printf("%s%d", name, n);
 }
 
 struct affine loop(struct lowering *l, enum var_kind kind, const char *name, int64_t n)
 {
-    if (n == 1) return affine_const(0);
+    if (n == 1)
+        return affine_const(0);
     return affine_var(loop_begin(&l->build, kind, name, 0, n), 1);
 }
 
 void end(struct lowering *l, struct affine opened)
 {
-    if (opened.n) block_end(&l->build);
+    if (opened.n)
+        block_end(&l->build);
 }
 
 /* ---- arguments ---- */
@@ -46,18 +50,21 @@ void end(struct lowering *l, struct affine opened)
 static int64_t block_bytes(const struct node *v)
 {
     struct layout y = v->type.layout;
-    if (y.kind != LAYOUT_BLOCKS) return BLOCK * 4; /* a part of [C,1,1] taken as plain */
+    if (y.kind != LAYOUT_BLOCKS)
+        return BLOCK * 4; /* a part of [C,1,1] taken as plain */
     return (v->type.shape.dim[1] + 2 * y.halo) * (v->type.shape.dim[2] + 2 * y.halo) * y.block * 4;
 }
 
 static struct memory *memory_of(struct lowering *l, const struct node *value)
 {
     for (size_t i = 0; i < l->program->n_memory; i++)
-        if (l->program->memory[i]->id == value->storage->id) return l->program->memory[i];
+        if (l->program->memory[i]->id == value->storage->id)
+            return l->program->memory[i];
     return NULL;
 }
 
-static struct buffer *declare(struct lowering *l, enum direction dir, const char *name, int rank, const int64_t *dim, struct argument a)
+static struct buffer *declare(struct lowering *l, enum direction dir, const char *name, int rank, const int64_t *dim,
+                              struct argument a)
 {
     l->arg[l->build.kernel->n_buffer] = a;
     return kernel_buffer(&l->build, dir, name, rank, dim);
@@ -72,7 +79,8 @@ struct buffer *use_value(struct lowering *l, enum direction dir, const char *nam
         return declare(l, dir, name, 3, dim, a);
     }
     int64_t h = v->type.shape.dim[1], w = v->type.shape.dim[2];
-    if (l->flat && !y.halo) return declare(l, dir, name, 3, (int64_t[]){layout_blocks(v->type), h * w, y.block}, a);
+    if (l->flat && !y.halo)
+        return declare(l, dir, name, 3, (int64_t[]){layout_blocks(v->type), h * w, y.block}, a);
     return declare(l, dir, name, 4, (int64_t[]){layout_blocks(v->type), h + 2 * y.halo, w + 2 * y.halo, y.block}, a);
 }
 
@@ -88,10 +96,15 @@ struct buffer *use_weights(struct lowering *l, const char *name, struct pack pac
 {
     struct program *p = l->program;
     int64_t elements = 1;
-    for (int i = 0; i < rank; i++) elements *= dim[i];
+    for (int i = 0; i < rank; i++)
+        elements *= dim[i];
     pack.memory = NEW(p->arena, struct memory);
-    *pack.memory = (struct memory){.name = pack.param ? pack.param->name : arena_printf(p->arena, "%s.zeros", l->node->name), .kind = MEMORY_WEIGHTS, .bytes = elements * 4,
-                                   .offset = p->weights_bytes, .id = -1};
+    *pack.memory =
+        (struct memory){.name = pack.param ? pack.param->name : arena_printf(p->arena, "%s.zeros", l->node->name),
+                        .kind = MEMORY_WEIGHTS,
+                        .bytes = elements * 4,
+                        .offset = p->weights_bytes,
+                        .id = -1};
     p->weights_bytes += (elements * 4 + 63) / 64 * 64;
     PUSH(p->arena, p->pack, p->n_pack, p->cap_pack, pack);
     return declare(l, DIR_IN, name, rank, dim, (struct argument){pack.memory, 0});
@@ -102,50 +115,54 @@ static bool same_place(const struct node *a, const struct node *b)
     return a->storage == b->storage && a->lead == b->lead && shape_equal(a->type.shape, b->type.shape);
 }
 
-static bool is_number(const struct node *n)
-{
-    return n->op == OP_constant && shape_elements(n->type.shape) == 1;
-}
-
 void use_result(struct lowering *l)
 {
     struct node *n = l->node;
     bool in_place = false;
     for (int i = 0; i < n->n_epilogue; i++)
-        if (n->epilogue[i].operand && same_place(n->epilogue[i].operand, n)) in_place = true;
+        if (n->epilogue[i].operand && same_place(n->epilogue[i].operand, n))
+            in_place = true;
     for (int i = 0; i < n->n_epilogue; i++) {
         struct node *o = n->epilogue[i].operand;
-        if (o && !is_number(o) && !same_place(o, n)) l->operand[i] = use_value(l, DIR_IN, arena_printf(l->build.arena, "e%d", i), o);
+        if (o && !node_is_number(o) && !same_place(o, n))
+            l->operand[i] = use_value(l, DIR_IN, arena_printf(l->build.arena, "e%d", i), o);
     }
     l->out = use_value(l, in_place ? DIR_INOUT : DIR_OUT, "y", n);
     for (int i = 0; i < n->n_epilogue; i++)
-        if (n->epilogue[i].operand && same_place(n->epilogue[i].operand, n)) l->operand[i] = l->out;
+        if (n->epilogue[i].operand && same_place(n->epilogue[i].operand, n))
+            l->operand[i] = l->out;
 }
 
 /* ---- results ---- */
 
-static struct element_ref position(struct buffer *b, int halo, struct affine block, struct affine y, struct affine x, struct affine lane)
+static struct element_ref position(struct buffer *b, int halo, struct affine block, struct affine y, struct affine x,
+                                   struct affine lane)
 {
-    if (b->rank == 3) return at(b, block, x, lane);
+    if (b->rank == 3)
+        return at(b, block, x, lane);
     return at(b, block, affine_plus(y, halo), affine_plus(x, halo), lane);
 }
 
-struct element_ref result_at(struct lowering *l, struct buffer *b, struct affine block, struct affine y, struct affine x, struct affine lane)
+struct element_ref result_at(struct lowering *l, struct buffer *b, struct affine block, struct affine y,
+                             struct affine x, struct affine lane)
 {
     return position(b, l->node->type.layout.halo, block, y, x, lane);
 }
 
 /* The operand's vector at a position of the result: the same place, or its only one. */
-static struct expr *operand_value(struct lowering *l, int i, struct affine block, struct affine y, struct affine x, struct affine lane, int lanes)
+static struct expr *operand_value(struct lowering *l, int i, struct affine block, struct affine y, struct affine x,
+                                  struct affine lane, int lanes)
 {
     const struct node *o = l->node->epilogue[i].operand;
-    if (is_number(o)) return expr_const(&l->build, lanes, o->value[0]);
+    if (node_is_number(o))
+        return expr_const(&l->build, lanes, o->value[0]);
     bool whole = shape_equal(o->type.shape, l->node->type.shape);
     struct affine oy = whole ? y : l->zero, ox = whole ? x : l->zero;
     return expr_load(&l->build, lanes, position(l->operand[i], o->type.layout.halo, block, oy, ox, lane));
 }
 
-struct expr *apply_epilogues(struct lowering *l, struct expr *value, struct affine block, struct affine y, struct affine x, struct affine lane, int lanes)
+struct expr *apply_epilogues(struct lowering *l, struct expr *value, struct affine block, struct affine y,
+                             struct affine x, struct affine lane, int lanes)
 {
     for (int i = 0; i < l->node->n_epilogue; i++) {
         const struct epilogue *e = &l->node->epilogue[i];
@@ -154,13 +171,15 @@ struct expr *apply_epilogues(struct lowering *l, struct expr *value, struct affi
         case OP_sigmoid: value = expr_op(&l->build, VOP_sigmoid, value, NULL, NULL); break;
         case OP_silu: value = expr_op(&l->build, VOP_silu, value, NULL, NULL); break;
         default:
-            value = expr_op(&l->build, e->op == OP_add ? VOP_add : VOP_mul, value, operand_value(l, i, block, y, x, lane, lanes), NULL);
+            value = expr_op(&l->build, e->op == OP_add ? VOP_add : VOP_mul, value,
+                            operand_value(l, i, block, y, x, lane, lanes), NULL);
         }
     }
     return value;
 }
 
-void store_result(struct lowering *l, struct affine block, struct affine y, struct affine x, struct affine lane, struct expr *value, int lanes)
+void store_result(struct lowering *l, struct affine block, struct affine y, struct affine x, struct affine lane,
+                  struct expr *value, int lanes)
 {
     value = apply_epilogues(l, value, block, y, x, lane, lanes);
     emit_store(&l->build, result_at(l, l->out, block, y, x, lane), value, lanes);
@@ -200,19 +219,23 @@ static void zero_rows(struct lowering *l, struct affine block, int64_t first)
     end(l, y);
 }
 
-void store_halo(struct lowering *l, struct affine block, int64_t blocks, struct affine band, int64_t bands, int64_t rows)
+void store_halo(struct lowering *l, struct affine block, int64_t blocks, struct affine band, int64_t bands,
+                int64_t rows)
 {
     int halo = l->node->type.layout.halo;
-    if (!halo || l->out->dir == DIR_INOUT) return; /* in place: the border is zero already */
+    if (!halo || l->out->dir == DIR_INOUT)
+        return; /* in place: the border is zero already */
     int64_t height = l->node->type.shape.dim[1];
     emit_comment(&l->build, "border");
     struct affine b = loop(l, VAR_FOR, "hb", blocks);
     struct affine at_block = affine_add(block, b);
     zero_sides(l, at_block, affine_scale(band, rows), rows);
     for (int edge = 0; edge < 2; edge++) {
-        if (bands > 1) if_begin(&l->build, band, edge ? bands - 1 : 0, edge ? bands : 1);
+        if (bands > 1)
+            if_begin(&l->build, band, edge ? bands - 1 : 0, edge ? bands : 1);
         zero_rows(l, at_block, edge ? halo + height : 0);
-        if (bands > 1) block_end(&l->build);
+        if (bands > 1)
+            block_end(&l->build);
     }
     end(l, b);
 }

@@ -19,8 +19,10 @@ static int64_t clamp(int64_t v, int64_t lo, int64_t hi)
 /* Cells of one dimension that count in the divisor of output `o`: in the padded picture, or in the picture alone. */
 static int64_t cells(const struct pool *p, int d, int64_t o, bool padded)
 {
-    int64_t size = d ? p->iw : p->ih, pad = p->a->pad[d], first = o * p->a->stride[d] - pad, last = first + p->a->kernel[d];
-    if (padded) return clamp(last, first, size + pad) - first;
+    int64_t size = d ? p->iw : p->ih, pad = p->a->pad[d], first = o * p->a->stride[d] - pad,
+            last = first + p->a->kernel[d];
+    if (padded)
+        return clamp(last, first, size + pad) - first;
     return clamp(last, 0, size) - clamp(first, 0, size);
 }
 
@@ -41,13 +43,17 @@ static double divisor(struct lowering *l, struct pool *p, double **table)
 static void use_table(struct lowering *l, struct pool *p, const double *value)
 {
     struct param *table = NEW(l->program->arena, struct param);
-    *table = (struct param){.name = arena_printf(l->program->arena, "%s.reciprocals", p->n->name), .op = PARAM_CONSTANT, .value = value,
-                            .shape = {2, {p->oh, p->ow}}, .id = -1};
+    *table = (struct param){.name = arena_printf(l->program->arena, "%s.reciprocals", p->n->name),
+                            .op = PARAM_CONSTANT,
+                            .value = value,
+                            .shape = {2, {p->oh, p->ow}},
+                            .id = -1};
     p->table = use_weights(l, "t", (struct pack){.param = table, .kind = PACK_PLAIN}, 2, (int64_t[]){p->oh, p->ow});
 }
 
 /* acc = op(acc, x) over the window of one position. */
-static void window(struct lowering *l, struct pool *p, struct reg *acc, struct affine block, struct affine y, struct affine x, struct affine lane)
+static void window(struct lowering *l, struct pool *p, struct reg *acc, struct affine block, struct affine y,
+                   struct affine x, struct affine lane)
 {
     struct builder *b = &l->build;
     enum vop op = p->n->op == OP_max_pool ? VOP_max : VOP_add;
@@ -69,7 +75,8 @@ static void window(struct lowering *l, struct pool *p, struct reg *acc, struct a
     end(l, ky);
 }
 
-static void position(struct lowering *l, struct pool *p, double reciprocal, struct affine block, struct affine y, struct affine x, struct affine lane)
+static void position(struct lowering *l, struct pool *p, double reciprocal, struct affine block, struct affine y,
+                     struct affine x, struct affine lane)
 {
     struct builder *b = &l->build;
     bool max = p->n->op == OP_max_pool;
@@ -77,7 +84,9 @@ static void position(struct lowering *l, struct pool *p, double reciprocal, stru
     emit_set(b, reg_at(acc), expr_const(b, l->lanes, max ? -(double)__builtin_inff() : 0));
     window(l, p, acc, block, y, x, lane);
     struct expr *v = expr_reg(b, reg_at(acc));
-    if (!max) v = expr_op(b, VOP_mul, v, p->table ? expr_splat(b, l->lanes, at(p->table, y, x)) : expr_const(b, l->lanes, reciprocal), NULL);
+    if (!max)
+        v = expr_op(b, VOP_mul, v,
+                    p->table ? expr_splat(b, l->lanes, at(p->table, y, x)) : expr_const(b, l->lanes, reciprocal), NULL);
     store_result(l, block, y, x, lane, v, l->lanes);
 }
 
@@ -85,19 +94,28 @@ struct kernel *lower_pool(struct lowering *l)
 {
     struct node *n = l->node;
     const struct node *in = n->in[0];
-    struct pool p = {.a = &n->attrs, .n = n, .ih = in->type.shape.dim[1], .iw = in->type.shape.dim[2], .oh = n->type.shape.dim[1],
-                     .ow = n->type.shape.dim[2], .halo = in->type.layout.halo};
+    struct pool p = {.a = &n->attrs,
+                     .n = n,
+                     .ih = in->type.shape.dim[1],
+                     .iw = in->type.shape.dim[2],
+                     .oh = n->type.shape.dim[1],
+                     .ow = n->type.shape.dim[2],
+                     .halo = in->type.layout.halo};
     p.guarded = !pool_reads_border(n) && (n->attrs.pad[0] || n->attrs.pad[1] || pool_overhangs(n));
     p.x = use_value(l, DIR_IN, "x", in);
     double *table = NULL, reciprocal = n->op == OP_avg_pool ? divisor(l, &p, &table) : 0;
-    if (n->op == OP_avg_pool && !reciprocal) use_table(l, &p, table);
+    if (n->op == OP_avg_pool && !reciprocal)
+        use_table(l, &p, table);
     use_result(l);
-    int64_t bands = p.oh / n->schedule.band, blocks = layout_blocks(n->type), chunk = n->schedule.chunk ? n->schedule.chunk : blocks;
+    int64_t bands = p.oh / n->schedule.band, blocks = layout_blocks(n->type),
+            chunk = n->schedule.chunk ? n->schedule.chunk : blocks;
     struct affine r = bands > 1 ? affine_var(kernel_task(&l->build, "r", bands), 1) : l->zero;
     struct affine c = blocks > chunk ? affine_var(kernel_task(&l->build, "c", blocks / chunk), chunk) : l->zero;
-    struct affine o = loop(l, VAR_FOR, "o", chunk), q = loop(l, VAR_FOR, "q", n->schedule.band), x = loop(l, VAR_FOR, "ox", p.ow);
+    struct affine o = loop(l, VAR_FOR, "o", chunk), q = loop(l, VAR_FOR, "q", n->schedule.band),
+                  x = loop(l, VAR_FOR, "ox", p.ow);
     struct affine u = loop(l, VAR_FOR, "u", l->vectors);
-    position(l, &p, reciprocal, affine_add(c, o), affine_add(affine_scale(r, n->schedule.band), q), x, affine_scale(u, l->lanes));
+    position(l, &p, reciprocal, affine_add(c, o), affine_add(affine_scale(r, n->schedule.band), q), x,
+             affine_scale(u, l->lanes));
     end(l, u);
     end(l, x);
     end(l, q);

@@ -3,16 +3,23 @@
 #include "lower/lower.h"
 
 static struct kernel *(*const lowering_of[ALGORITHM_COUNT])(struct lowering *) = {
-    [ALGORITHM_direct] = lower_direct, [ALGORITHM_spread] = lower_spread, [ALGORITHM_pool] = lower_pool,
-    [ALGORITHM_global_pool] = lower_global_pool, [ALGORITHM_map] = lower_map, [ALGORITHM_convert] = lower_convert,
+    [ALGORITHM_direct] = lower_direct,           [ALGORITHM_spread] = lower_spread, [ALGORITHM_pool] = lower_pool,
+    [ALGORITHM_global_pool] = lower_global_pool, [ALGORITHM_map] = lower_map,       [ALGORITHM_convert] = lower_convert,
     [ALGORITHM_generic] = lower_generic,
 };
 
 static struct memory *add_memory(struct program *p, const struct node *owner, enum memory_kind kind, int index)
 {
     struct memory *m = NEW(p->arena, struct memory);
-    *m = (struct memory){.name = owner->name, .kind = kind, .bytes = owner->storage->bytes, .index = index, .id = owner->storage->id,
-                         .first = -1, .last = -1, .per_image = true, .layout = type_text(p->arena, owner->type)};
+    *m = (struct memory){.name = owner->name,
+                         .kind = kind,
+                         .bytes = owner->storage->bytes,
+                         .index = index,
+                         .id = owner->storage->id,
+                         .first = -1,
+                         .last = -1,
+                         .per_image = true,
+                         .layout = type_text(p->arena, owner->type)};
     PUSH(p->arena, p->memory, p->n_memory, p->cap_memory, m);
     return m;
 }
@@ -23,7 +30,8 @@ static void add_constant(struct program *p, struct node *n)
     struct param *param = n->param[0];
     if (n->op == OP_constant) {
         param = NEW(p->arena, struct param);
-        *param = (struct param){.id = -1, .name = n->name, .shape = n->type.shape, .op = PARAM_CONSTANT, .value = n->value};
+        *param =
+            (struct param){.id = -1, .name = n->name, .shape = n->type.shape, .op = PARAM_CONSTANT, .value = n->value};
     }
     struct memory *m = add_memory(p, n, MEMORY_WEIGHTS, 0);
     m->bytes = layout_bytes(n->type);
@@ -36,22 +44,30 @@ static void add_memories(struct program *p, struct graph *g)
 {
     for (size_t i = 0; i < g->n_node; i++) {
         struct node *n = g->node[i];
-        if (!n->storage || n->storage->owner != n) continue;
+        if (!n->storage || n->storage->owner != n)
+            continue;
         int input = -1, output = -1;
         for (size_t k = 0; k < g->n_input; k++)
-            if (g->input[k].node == n) input = (int)k;
+            if (g->input[k].node == n)
+                input = (int)k;
         for (size_t k = 0; k < g->n_output; k++)
-            if (g->output[k].node == n) output = (int)k;
-        if (n->op == OP_constant || n->op == OP_parameter) add_constant(p, n);
-        else if (input >= 0) add_memory(p, n, MEMORY_INPUT, input);
-        else if (output >= 0) add_memory(p, n, MEMORY_OUTPUT, output);
-        else add_memory(p, n, MEMORY_WORKSPACE, 0);
+            if (g->output[k].node == n)
+                output = (int)k;
+        if (n->op == OP_constant || n->op == OP_parameter)
+            add_constant(p, n);
+        else if (input >= 0)
+            add_memory(p, n, MEMORY_INPUT, input);
+        else if (output >= 0)
+            add_memory(p, n, MEMORY_OUTPUT, output);
+        else
+            add_memory(p, n, MEMORY_WORKSPACE, 0);
     }
 }
 
 static struct call *lower_node(struct program *p, struct node *n, const struct target *t)
 {
-    struct lowering l = {.program = p, .target = t, .node = n, .lanes = t->lanes, .vectors = BLOCK / t->lanes, .zero = affine_const(0)};
+    struct lowering l = {
+        .program = p, .target = t, .node = n, .lanes = t->lanes, .vectors = BLOCK / t->lanes, .zero = affine_const(0)};
     l.build = kernel_begin(p->arena, kernel_name(p->arena, n, t));
     struct kernel *k = lowering_of[n->algorithm](&l);
     k->comment = kernel_comment(p->arena, n);
@@ -60,7 +76,8 @@ static struct call *lower_node(struct program *p, struct node *n, const struct t
     PUSH(p->arena, p->kernel, p->n_kernel, p->cap_kernel, k);
     struct call *c = NEW(p->arena, struct call);
     *c = (struct call){.kernel = k, .comment = call_comment(p->arena, n), .layer = n->name};
-    for (int i = 0; i < k->n_buffer; i++) c->arg[i] = l.arg[i];
+    for (int i = 0; i < k->n_buffer; i++)
+        c->arg[i] = l.arg[i];
     return c;
 }
 
@@ -68,7 +85,8 @@ static struct stage *one_stage(struct program *p, struct call *c)
 {
     struct stage *s = NEW(p->arena, struct stage);
     *s = (struct stage){.n_task = c->kernel->n_task, .call = c};
-    for (int i = 0; i < s->n_task; i++) s->task[i] = c->kernel->task[i]->hi;
+    for (int i = 0; i < s->n_task; i++)
+        s->task[i] = c->kernel->task[i]->hi;
     return s;
 }
 
@@ -80,7 +98,8 @@ struct program *lower(struct graph *g, struct pass_context *c)
     struct stage **tail = &p->stage;
     for (size_t i = 0; i < g->n_node; i++) {
         struct node *n = g->node[i];
-        if (!lowering_of[n->algorithm]) continue;
+        if (!lowering_of[n->algorithm])
+            continue;
         *tail = one_stage(p, lower_node(p, n, c->target));
         tail = &(*tail)->next;
     }

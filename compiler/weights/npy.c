@@ -1,6 +1,7 @@
 /* The .npy format: a magic, a version, a header that is a Python dictionary, raw numbers. Only what the interpreter needs. */
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "weights/npy.h"
@@ -12,12 +13,15 @@ static bool refuse(struct diags *d, const char *path, const char *what)
 }
 
 /* The dictionary's text and where the numbers begin. */
-static bool header(struct diags *d, const char *path, const char *bytes, size_t n, const char **text, size_t *length, size_t *first)
+static bool header(struct diags *d, const char *path, const char *bytes, size_t n, const char **text, size_t *length,
+                   size_t *first)
 {
-    if (n < 10 || memcmp(bytes, "\x93NUMPY", 6) != 0) return refuse(d, path, "this is no .npy file: its first bytes are not \\x93NUMPY");
+    if (n < 10 || memcmp(bytes, "\x93NUMPY", 6) != 0)
+        return refuse(d, path, "this is no .npy file: its first bytes are not \\x93NUMPY");
     const unsigned char *u = (const unsigned char *)bytes;
     bool wide = u[6] >= 2;
-    if (wide && n < 12) return refuse(d, path, "the .npy header is cut off");
+    if (wide && n < 12)
+        return refuse(d, path, "the .npy header is cut off");
     *length = u[8] + 256u * u[9] + (wide ? 65536u * u[10] + 16777216u * (size_t)u[11] : 0);
     *text = bytes + (wide ? 12 : 10);
     *first = (size_t)(*text - bytes) + *length;
@@ -34,12 +38,16 @@ static int shape_of(const char *text, size_t length, int64_t *dim, int most)
 {
     const char *end = text + length, *c = memmem(text, length, "'shape'", 7);
     int n = 0;
-    while (c && c < end && *c != '(') c++;
+    while (c && c < end && *c != '(')
+        c++;
     for (; c && c < end && *c != ')'; c++) {
-        if (*c < '0' || *c > '9') continue;
+        if (*c < '0' || *c > '9')
+            continue;
         int64_t v = 0;
-        for (; c < end && *c >= '0' && *c <= '9' && v < INT64_MAX / 100; c++) v = v * 10 + *c - '0';
-        if (n < most) dim[n] = v;
+        for (; c < end && *c >= '0' && *c <= '9' && v < INT64_MAX / 100; c++)
+            v = v * 10 + *c - '0';
+        if (n < most)
+            dim[n] = v;
         n++;
         c--;
     }
@@ -50,25 +58,32 @@ double *npy_read(struct arena *a, struct diags *d, const char *path, struct shap
 {
     size_t n, length, first;
     const char *why, *text, *bytes = file_read(a, path, (size_t)1 << 32, &n, &why);
-    if (!bytes) return refuse(d, path, why), NULL;
-    if (!header(d, path, bytes, n, &text, &length, &first)) return NULL;
+    if (!bytes)
+        return refuse(d, path, why), NULL;
+    if (!header(d, path, bytes, n, &text, &length, &first))
+        return NULL;
     bool f4 = has(text, length, "'<f4'"), f8 = has(text, length, "'<f8'");
-    if ((!f4 && !f8) || has(text, length, "'fortran_order': True")) return refuse(d, path, "expected float32 or float64 in C order"), NULL;
+    if ((!f4 && !f8) || has(text, length, "'fortran_order': True"))
+        return refuse(d, path, "expected float32 or float64 in C order"), NULL;
     int64_t dim[MAX_RANK + 1];
     int rank = shape_of(text, length, dim, MAX_RANK + 1), lead = rank == want.rank + 1 && dim[0] == 1;
     bool fits = rank == want.rank + lead;
-    for (int i = 0; i < want.rank && fits; i++) fits = dim[lead + i] == want.dim[i];
+    for (int i = 0; i < want.rank && fits; i++)
+        fits = dim[lead + i] == want.dim[i];
     if (!fits) {
         diag_error_file(d, CHECK_npy, path, "the input has shape %s, the file another", shape_text(a, want));
         return NULL;
     }
     int64_t elements = shape_elements(want);
-    if (n - first != (size_t)elements * (f4 ? 4 : 8)) return refuse(d, path, "the numbers are cut off, or too many"), NULL;
+    if (n - first != (size_t)elements * (f4 ? 4 : 8))
+        return refuse(d, path, "the numbers are cut off, or too many"), NULL;
     double *out = NEW_ARRAY(a, double, elements);
     for (int64_t i = 0; i < elements; i++) {
         float f;
-        if (f4) memcpy(&f, bytes + first + 4 * i, 4), out[i] = (double)f;
-        else memcpy(&out[i], bytes + first + 8 * i, 8);
+        if (f4)
+            memcpy(&f, bytes + first + 4 * i, 4), out[i] = (double)f;
+        else
+            memcpy(&out[i], bytes + first + 8 * i, 8);
     }
     return out;
 }
@@ -77,17 +92,24 @@ bool npy_write(struct diags *d, const char *path, struct shape shape, const doub
 {
     char text[256], prefix[10] = "\x93NUMPY\x01";
     int n = snprintf(text, sizeof text, "{'descr': '<f8', 'fortran_order': False, 'shape': (1,");
-    for (int i = 0; i < shape.rank; i++) n += snprintf(text + n, sizeof text - (size_t)n, " %" PRId64 ",", shape.dim[i]);
+    for (int i = 0; i < shape.rank; i++)
+        n += snprintf(text + n, sizeof text - (size_t)n, " %" PRId64 ",", shape.dim[i]);
     n += snprintf(text + n, sizeof text - (size_t)n, "), }");
-    while ((n + 11) % 64) text[n++] = ' ';
+    while ((n + 11) % 64)
+        text[n++] = ' ';
     text[n++] = '\n';
     prefix[8] = (char)(n & 255);
     prefix[9] = (char)(n >> 8);
     size_t elements = (size_t)shape_elements(shape);
     FILE *f = fopen(path, "wb");
-    bool fine = f && fwrite(prefix, 1, 10, f) == 10 && fwrite(text, 1, (size_t)n, f) == (size_t)n && fwrite(v, 8, elements, f) == elements;
-    if (f && fclose(f) != 0) fine = false;
-    if (fine) return true;
-    if (f) unlink(path);
+    bool fine = f && fwrite(prefix, 1, 10, f) == 10 && fwrite(text, 1, (size_t)n, f) == (size_t)n &&
+                fwrite(v, 8, elements, f) == elements;
+    if (f && fclose(f) != 0)
+        fine = false;
+    if (fine)
+        return true;
+    struct stat status;
+    if (f && lstat(path, &status) == 0 && S_ISREG(status.st_mode)) /* never a device, as /dev/full */
+        unlink(path);
     return refuse(d, path, "cannot be written");
 }

@@ -27,7 +27,9 @@ static void pack_panels(const struct pack *p, const double *from, float *to)
         for (int64_t ib = 0; ib < d.ib; ib++)
             for (int64_t k = 0; k < d.kh * d.kw; k++)
                 for (int64_t i = 0; i < rows; i++) {
-                    int64_t ic = d.groups == 1 ? channel_at(p->in, d.ic, ib, i) : ib * rows + i < d.ic ? ib * rows + i : -1;
+                    int64_t ic = d.groups == 1          ? channel_at(p->in, d.ic, ib, i)
+                                 : ib * rows + i < d.ic ? ib * rows + i
+                                                        : -1;
                     for (int64_t lane = 0; lane < BLOCK; lane++) {
                         int64_t o = channel_at(p->out, oc, ob, lane);
                         *to++ = o < 0 || ic < 0 ? 0 : (float)from[(o * d.ic + ic) * d.kh * d.kw + k];
@@ -63,7 +65,8 @@ static void pack_one(const struct pack *p, const double *from, float *to)
     case PACK_SPREAD: pack_spread(p, from, to); break;
     case PACK_VECTOR: pack_vector(p, from, to); break;
     case PACK_PLAIN:
-        for (int64_t i = 0; i < shape_elements(p->param->shape); i++) to[i] = (float)from[i];
+        for (int64_t i = 0; i < shape_elements(p->param->shape); i++)
+            to[i] = (float)from[i];
     }
 }
 
@@ -72,7 +75,8 @@ void pack_weights(struct arena *scratch, const struct program *p, struct weights
     memset(blob, 0, (size_t)p->weights_bytes);
     for (size_t i = 0; i < p->n_pack; i++) {
         const struct pack *k = &p->pack[i];
-        if (!k->param) continue; /* zeros */
+        if (!k->param)
+            continue; /* zeros */
         pack_one(k, param_value(scratch, w, k->param), (float *)(void *)(blob + k->memory->offset));
         arena_reset(scratch);
     }

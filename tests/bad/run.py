@@ -281,6 +281,11 @@ def the_interpreter():
         folder.refused("run", "small.net", "--input=x.npy", *given, check="npy", says="NUMPY")
         folder.refused("run", "small.net", "--input=nowhere.npy", *given, says="nowhere.npy")
         folder.refused("run", "small.net", "--input=synthetic", "--weights=synthetic", "--output=nowhere/y.npy", says="nowhere/y.npy")
+        if Path("/dev/full").exists():
+            (folder.path / "full.npy").symlink_to("/dev/full")
+            folder.refused("run", "small.net", "--input=synthetic", "--weights=synthetic", "--output=full.npy", says="cannot be written")
+            if not (folder.path / "full.npy").is_symlink():
+                raise Failure("netc run removed what is no ordinary file")
 
 
 def not_compiled_yet():
