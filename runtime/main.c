@@ -1,5 +1,17 @@
 /* The program around a network: reads the options, makes sure of the processor, does the one thing asked for. */
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "runtime.h"
+
+/* libomp marks its process in /dev/shm. One that was killed may leave its mark there, and an empty one (as the disk was
+ * full) ends the next process of the same number with SIGBUS: no mark of this number can be alive before libomp is. */
+static void forget_mark(void)
+{
+    char name[64];
+    snprintf(name, sizeof name, "/__KMP_REGISTERED_LIB_%d_%d", (int)getpid(), (int)getuid());
+    shm_unlink(name);
+}
 
 /* Before anything else of the network's code runs: it may be made of instructions that this processor lacks. */
 static void check_processor(void)
@@ -12,6 +24,7 @@ static void check_processor(void)
 
 int main(int argc, char **argv)
 {
+    forget_mark();
     struct options options = read_options(argc, argv);
     if (options.mode != MODE_INFO) {
         check_processor();

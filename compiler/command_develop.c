@@ -1,0 +1,131 @@
+/* For judging and for work on netc: the reference interpreter (run), passes and kernels by their text (pass, loop). */
+#include <string.h>
+
+#include "netc.h"
+#include "weights/npy.h"
+#include "weights/weights.h"
+
+/* ---- texts ---- */
+
+static int read_source(struct netc *n)
+{
+    size_t length;
+    const char *why, *bytes = file_read(n->perm, n->options.file, 64 << 20, &length, &why);
+    if (bytes)
+        return source_add(n->options.file, n->options.file, bytes, length);
+    diag_error_file(n->diags, CHECK_file_read, n->options.file, "%s", why);
+    return -1;
+}
+
+struct graph *read_ir(struct netc *n)
+{
+    int file = read_source(n);
+    struct graph *g = file < 0 ? NULL : graph_read(n->module, n->diags, file);
+    return g && graph_verify(n->diags, g) ? g : NULL;
+}
+
+/* ---- run ---- */
+
+static const double *input_values(struct netc *n, const struct node *input)
+{
+    int64_t elements = shape_elements(input->type.shape);
+    if (strcmp(n->options.input, "synthetic") == 0) {
+        double *v = NEW_ARRAY(n->module, double, elements);
+        synthetic_input("input", elements, v);
+        return v;
+    }
+    return npy_read(n->module, n->diags, n->options.input, input->type.shape);
+}
+
+bool command_run(struct netc *n)
+{
+    struct graph *g = elaborate(n);
+    struct weights *w = g ? weights_open(n->perm, n->diags, n->options.weights) : NULL;
+    if (!w || !weights_check(w, n->diags, g))
+        return false;
+    if (g->n_input != 1) {
+        diag_error_file(n->diags, CHECK_one_input, g->file, "%s has %zu inputs; `run` takes nets with one", g->name,
+                        g->n_input);
+        return false;
+    }
+    const double *input[1] = {input_values(n, g->input[0].node)};
+    double **value = input[0] ? graph_eval(n->module, n->diags, g, w, input) : NULL;
+    weights_close(w);
+    if (!value)
+        return false;
+    const struct node *out = g->output[0].node;
+    return npy_write(n->diags, n->options.output, out->type.shape, value[out->id]);
+}
+
+/* ---- pass, loop ---- */
+
+bool command_pass(struct netc *n, struct text *t)
+{
+    struct graph *g = read_ir(n);
+    if (!g)
+        return false;
+    const char *rest = n->options.passes;
+    while (*rest) {
+        size_t length = strcspn(rest, "+");
+        const char *name = intern_n(rest, length);
+        const struct pass *p = pass_by_name(name);
+        if (!p && strcmp(name, "read") != 0)
+            return unknown_pass(n, name);
+        if (p && !run_pass(p, g, &n->context))
+            return false;
+        rest += length + (rest[length] == '+');
+    }
+    graph_print(t, g);
+    return true;
+}
+
+/* Inputs hold small integers, so that sums are exact; every task runs; what is written is printed buffer by buffer. */
+static bool eval_kernel(struct netc *n, struct text *t, const struct kernel *k)
+{
+    float *data[MAX_BUFFERS];
+    int64_t size[MAX_BUFFERS], task[MAX_TASKS] = {0}, tasks = 1;
+    uint32_t state = 1;
+    for (int i = 0; i < k->n_buffer; i++) {
+        size[i] = 1;
+        for (int d = 0; d < k->buffer[i]->rank; d++)
+            size[i] *= k->buffer[i]->dim[d];
+        data[i] = arena_alloc(n->module, (size_t)size[i] * sizeof(float) + 64);
+        for (int64_t e = 0; e < size[i]; e++) {
+            state = state * 1664525u + 1013904223u;
+            if (k->buffer[i]->dir == DIR_OUT)
+                memcpy(&data[i][e], &(uint32_t){LOOP_POISON}, sizeof(float));
+            else
+                data[i][e] = (float)((int)(state >> 24) % 5 - 1);
+        }
+    }
+    for (int i = 0; i < k->n_task; i++)
+        tasks *= k->task[i]->hi;
+    for (int64_t at = 0; at < tasks; at++) {
+        int64_t rest = at;
+        for (int i = k->n_task - 1; i >= 0; i--)
+            task[i] = rest % k->task[i]->hi, rest /= k->task[i]->hi;
+        if (!kernel_eval(n->diags, k, data, task))
+            return false;
+    }
+    for (int i = 0; i < k->n_buffer; i++) {
+        if (k->buffer[i]->dir == DIR_IN)
+            continue;
+        text_add(t, "%s", k->buffer[i]->name);
+        for (int64_t e = 0; e < size[i]; e++)
+            text_add(t, "%s%.9g", e % 16 ? " " : "\n", (double)data[i][e]);
+        text_add(t, "\n");
+    }
+    return true;
+}
+
+bool command_loop(struct netc *n, struct text *t)
+{
+    int file = read_source(n);
+    struct kernel *k = file < 0 ? NULL : kernel_read(n->module, n->diags, file);
+    if (!k || !kernel_verify(n->diags, k))
+        return false;
+    if (n->options.eval)
+        return eval_kernel(n, t, k);
+    kernel_print(t, k);
+    return true;
+}

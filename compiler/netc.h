@@ -1,0 +1,37 @@
+/* What main.c and the commands share: the run's state and the pipeline. */
+#ifndef NETC_H
+#define NETC_H
+
+#include "graph/graph.h"
+#include "loop/loop.h"
+#include "options.h"
+
+struct netc {
+    struct arena *perm, *module, *scratch;
+    struct diags *diags;
+    struct options options;
+    struct pass_context context;
+};
+
+struct loop_pass {
+    const char *name;
+    bool (*run)(struct program *, struct pass_context *);
+};
+
+/* ---- main.c: the pipeline ---- */
+const struct loop_pass *loop_pass_at(size_t i); /* in order; NULL past the last */
+struct graph *elaborate(struct netc *);
+struct program *to_program(struct netc *, struct graph *optimised, const char *after);
+struct program *compile(struct netc *, struct graph *elaborated);
+
+/* ---- the commands: false after a diagnostic ---- */
+bool command_build(struct netc *);
+bool command_show(struct netc *, struct text *);
+bool command_run(struct netc *);
+bool command_pass(struct netc *, struct text *);
+bool command_loop(struct netc *, struct text *);
+
+struct graph *read_ir(struct netc *); /* the file as graph IR */
+bool unknown_pass(struct netc *, const char *name); /* reports it; always false */
+
+#endif
