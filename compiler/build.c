@@ -124,6 +124,14 @@ static bool write_all(struct diags *diags, const struct build_job *job, const ch
     return true;
 }
 
+/* Parts of an earlier, finer cut would be taken for parts of this one. */
+static void remove_stale(const struct build_job *job, const char *directory)
+{
+    for (int part = job->n_part > 1 ? job->n_part : 1; part <= MOST_PARTS; part++) {
+        unlink(arena_printf(job->arena, "%s/%s.kernels.%d.c", directory, job->name, part));
+    }
+}
+
 bool emit_to_directory(struct diags *diags, const struct build_job *job, const char *directory)
 {
     const void *bytes;
@@ -144,6 +152,9 @@ bool emit_to_directory(struct diags *diags, const struct build_job *job, const c
         if (!good) {
             unlink(from);
         }
+    }
+    if (good) {
+        remove_stale(job, directory);
     }
     return good;
 }

@@ -5,6 +5,8 @@
 #include "base/base.h"
 #include "targets/target.h"
 
+enum { MOST_PARTS = 64 }; /* files that kernels are spread over, --parts */
+
 struct build_part { /* one C file: NAME SUFFIX .c */
     const char *suffix; /* "" for the part with tables and forward, ".kernels.0" ... */
     const char *text;

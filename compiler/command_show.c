@@ -1,5 +1,6 @@
 /* netc show: the network at any point of the pipeline. */
 #include <string.h>
+#include <unistd.h>
 
 #include "netc.h"
 #include "show.h"
@@ -51,11 +52,18 @@ static bool show_after(struct netc *n, struct text *t, struct graph *g, const ch
     return true;
 }
 
+/* FILE of FILE:NET, where no file has that whole name. */
+static const char *whole_file(struct netc *n, const char *file)
+{
+    const char *colon = strrchr(file, ':');
+    return colon && access(file, F_OK) != 0 ? arena_copy(n->perm, file, (size_t)(colon - file)) : file;
+}
+
 bool command_show(struct netc *n, struct text *t)
 {
     const struct options *o = &n->options;
     if (o->ast)
-        return print_syntax(t, n->perm, n->diags, o->file);
+        return print_syntax(t, n->perm, n->diags, whole_file(n, o->file));
     struct graph *g = elaborate(n);
     if (!g)
         return false;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "build.h"
 #include "options.h"
 
 static const struct {
@@ -64,7 +65,7 @@ static const struct {
     {R, 'o', "output", "=FILE.npy", "where the output goes"},
     {B | R, OPT_WEIGHTS, "weights", "=FILE|synthetic", "a safetensors file with the network's parameters"},
     {B | S | P, OPT_TARGET, "target", "=NAME", "native (default) or a processor family; --target=help lists them"},
-    {B | C | S | R, OPT_BATCH, "batch", "=N", "images a run (default 1)"},
+    {B | C | S, OPT_BATCH, "batch", "=N", "images a run (default 1)"},
     {B, OPT_KIND, "kind", "=exe", "what to build; libraries and source folders come later"},
     {B, OPT_KEEP, "keep", "=DIR", "leave the generated C and the packed weights in DIR"},
     {B, OPT_EMIT_C, "emit-c", "=DIR", "write the C and the packed weights to DIR and build nothing"},
@@ -79,6 +80,15 @@ static const struct {
     {S, OPT_AST, "ast", "", "the syntax tree"},
     {L, OPT_EVAL, "eval", "", "run the kernel and print what it writes"},
 };
+
+/* After a text on standard output that was asked for. */
+static _Noreturn void finish(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        exit(EXIT_DONE);
+    fprintf(stderr, "netc: error: standard output cannot be written\n");
+    exit(EXIT_INPUT);
+}
 
 static void help(void)
 {
@@ -143,7 +153,7 @@ static const struct target *target_option(enum command c, const char *name)
 {
     if (strcmp(name, "help") == 0) {
         target_help();
-        exit(EXIT_DONE);
+        finish();
     }
     const struct target *t = target_by_name(name);
     const char *known[16];
@@ -202,7 +212,7 @@ static void apply(struct options *o, struct lists *l, int value, const char *arg
         break;
     case OPT_KEEP: o->keep = argument; break;
     case OPT_EMIT_C: o->emit_c = argument; break;
-    case OPT_PARTS: o->parts = number(c, "parts", argument, 64); break;
+    case OPT_PARTS: o->parts = number(c, "parts", argument, MOST_PARTS); break;
     case OPT_INPUT: o->input = argument; break;
     case OPT_IR: show_form(o, argument); break;
     case OPT_PARAMS: o->params = true; break;
@@ -280,11 +290,11 @@ struct options read_options(struct arena *a, int argc, char **argv)
         usage(COMMAND_COUNT, "a command is missing: build, check, show or run");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         help();
-        exit(EXIT_DONE);
+        finish();
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("netc %s\n", NETC_VERSION);
-        exit(EXIT_DONE);
+        finish();
     }
     struct options o = {.command = command_by_name(argv[1]), .front = {.batch = 1}, .parts = 8};
     struct lists l = {.arena = a, .described = {.arena = a}};
@@ -295,7 +305,7 @@ struct options read_options(struct arena *a, int argc, char **argv)
     for (int value; (value = getopt_long(argc - 1, argv + 1, shorts, longs, NULL)) != -1;) {
         if (value == 'h') {
             command_help(o.command);
-            exit(EXIT_DONE);
+            finish();
         }
         if (value == ':')
             usage(o.command, "%s needs a value", argv[optind]);

@@ -63,6 +63,10 @@ void emit_banner(struct text *t, const struct program *p, const struct emit_opti
         text_add(t, " * Kernels, part %d of %d. */\n", o->part, o->parts - 1);
         return;
     }
+    text_add(t, " * Compile: clang-19 -O3 -std=c17 -D_GNU_SOURCE -ffp-contract=off -fopenmp%s%s -I RUNTIME\n"
+                " *     %s*.c, the C files of RUNTIME, -ljansson -lpng -lz -lm; RUNTIME is netc's runtime folder, %s lies\n"
+                " *     beside this file.\n",
+             *p->target->flags ? " " : "", p->target->flags, p->graph->name, o->weights_file);
     text_add(t, " *\n");
     layer_rows(t, p);
     text_add(t, " *\n * Workspace %s bytes%s, weights %s bytes, %d epochs (stretches between barriers):\n",

@@ -54,6 +54,15 @@ static int shape_of(const char *text, size_t length, int64_t *dim, int most)
     return n;
 }
 
+/* The same, and what the header says instead. */
+static void refuse_header(struct diags *d, const char *path, const char *what, const char *text, size_t length)
+{
+    int shown = (int)(length > 200 ? 200 : length);
+    while (shown > 0 && (text[shown - 1] == ' ' || text[shown - 1] == '\n'))
+        shown--;
+    diag_error_file(d, CHECK_npy, path, "%s; the file has %.*s", what, shown, text);
+}
+
 double *npy_read(struct arena *a, struct diags *d, const char *path, struct shape want)
 {
     size_t n, length, first;
@@ -64,19 +73,22 @@ double *npy_read(struct arena *a, struct diags *d, const char *path, struct shap
         return NULL;
     bool f4 = has(text, length, "'<f4'"), f8 = has(text, length, "'<f8'");
     if ((!f4 && !f8) || has(text, length, "'fortran_order': True"))
-        return refuse(d, path, "expected float32 or float64 in C order"), NULL;
+        return refuse_header(d, path, "expected float32 or float64 in C order", text, length), NULL;
     int64_t dim[MAX_RANK + 1];
     int rank = shape_of(text, length, dim, MAX_RANK + 1), lead = rank == want.rank + 1 && dim[0] == 1;
     bool fits = rank == want.rank + lead;
     for (int i = 0; i < want.rank && fits; i++)
         fits = dim[lead + i] == want.dim[i];
     if (!fits) {
-        diag_error_file(d, CHECK_npy, path, "the input has shape %s, the file another", shape_text(a, want));
-        return NULL;
+        const char *what = arena_printf(a, "the input has shape %s, or the same with a 1 in front", shape_text(a, want));
+        return refuse_header(d, path, what, text, length), NULL;
     }
     int64_t elements = shape_elements(want);
-    if (n - first != (size_t)elements * (f4 ? 4 : 8))
-        return refuse(d, path, "the numbers are cut off, or too many"), NULL;
+    if (n - first != (size_t)elements * (f4 ? 4 : 8)) {
+        diag_error_file(d, CHECK_npy, path, "its header promises %zu bytes of numbers, there are %zu",
+                        (size_t)elements * (f4 ? 4 : 8), n - first);
+        return NULL;
+    }
     double *out = NEW_ARRAY(a, double, elements);
     for (int64_t i = 0; i < elements; i++) {
         float f;
@@ -101,15 +113,17 @@ bool npy_write(struct diags *d, const char *path, struct shape shape, const doub
     prefix[8] = (char)(n & 255);
     prefix[9] = (char)(n >> 8);
     size_t elements = (size_t)shape_elements(shape);
-    FILE *f = fopen(path, "wb");
+    struct stat status;
+    bool device = stat(path, &status) == 0 && !S_ISREG(status.st_mode); /* written in place: /dev/full is not replaced */
+    const char *aside = device ? path : intern_printf("%s.%ld.tmp", path, (long)getpid());
+    FILE *f = fopen(aside, "wb");
     bool fine = f && fwrite(prefix, 1, 10, f) == 10 && fwrite(text, 1, (size_t)n, f) == (size_t)n &&
                 fwrite(v, 8, elements, f) == elements;
     if (f && fclose(f) != 0)
         fine = false;
-    if (fine)
+    if (fine && (device || rename(aside, path) == 0))
         return true;
-    struct stat status;
-    if (f && lstat(path, &status) == 0 && S_ISREG(status.st_mode)) /* never a device, as /dev/full */
-        unlink(path);
+    if (f && !device)
+        unlink(aside); /* what stood under the name before is still there */
     return refuse(d, path, "cannot be written");
 }
