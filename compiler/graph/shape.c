@@ -110,7 +110,7 @@ static int64_t window_size(struct rule *rule, int i, int64_t size, int64_t dilat
     const struct attrs *attrs = &rule->node->attrs;
     int64_t stride = attrs->stride[i], pad = attrs->pad[i], reach = dilation * (attrs->kernel[i] - 1) + 1;
     int64_t room = size + 2 * pad - reach;
-    if (room < 0) {
+    if (room < 0 && !(ceil && room > -stride)) { /* rounded up, one window hangs over */
         fail(rule, kernel_fits_input, "%s kernel reaches over %lld %s, the input has %lld with its padding", rule->name,
              (long long)reach, i ? "columns" : "rows", (long long)(size + 2 * pad));
         note_input(rule, 0);

@@ -74,6 +74,9 @@ static int64_t count_windows(int64_t size, int64_t kernel, int64_t stride, int64
     for (; at + reach <= end; at += stride) {
         count++;
     }
+    if (count == 0 && ceil && reach - end < stride) { /* the only one hangs over */
+        return 1;
+    }
     bool left_over = at - stride + reach < end;
     return count && ceil && left_over && at < size + pad ? count + 1 : count;
 }
