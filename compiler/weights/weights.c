@@ -167,6 +167,24 @@ static void check_param(struct listing *misshapen, const struct param *p, struct
     }
 }
 
+/* "module." where every unused name is that and a name that is lacking: the model was saved inside a wrapper. */
+static const char *wrapper(struct weights *w, const struct names *unused, const struct names *lacking)
+{
+    const char *first = unused->count && lacking->count ? unused->name[0] : "", *dot = strchr(first, '.');
+    if (!dot) {
+        return NULL;
+    }
+    size_t n = (size_t)(dot - first) + 1;
+    bool found = false;
+    for (size_t i = 0; i < unused->count; i++) {
+        if (strncmp(unused->name[i], first, n) != 0) {
+            return NULL;
+        }
+        found |= strcmp(unused->name[i] + n, lacking->name[0]) == 0;
+    }
+    return found ? arena_copy(w->arena, first, n) : NULL;
+}
+
 bool weights_check(struct weights *w, struct diags *diags, const struct graph *graph)
 {
     if (w->synthetic) {
@@ -196,6 +214,13 @@ bool weights_check(struct weights *w, struct diags *diags, const struct graph *g
             add_name(&unused, w->file.tensor[i].name);
             surplus.n++;
         }
+    }
+    const char *prefix = wrapper(w, &unused, &lacking);
+    if (prefix) {
+        diag_error_file(diags, CHECK_weights_missing, w->source,
+                        "all names begin with `%s`, which the network's parameters do not: save the inner model's state_dict",
+                        prefix);
+        return false;
     }
     for (size_t i = 0; i < lacking.count && i < MOST_LISTED; i++) {
         diag_error_file(diags, CHECK_weights_missing, w->source, "parameter %s is not in the file%s", lacking.name[i],

@@ -201,6 +201,8 @@ WEIGHTS = {
     "cut in the data": weights_case(GOOD[:-1]),
     "a header of 4 GB": weights_case(struct.pack("<Q", 1 << 32) + b"{}", "weights_header"),
     "a header of 2^64 - 1": weights_case(b"\xff" * 8 + b"{}", "weights_header"),
+    "saved inside a wrapper": weights_case(safetensors({f"module.{name}": t for name, t in PARAMETERS.items()}), "weights_missing",
+                                           "all names begin with `module.`"),
     "no JSON": weights_case(safetensors({}, b"hello"), "weights_json"),
     "JSON of another kind": weights_case(safetensors({}, b"[1, 2]")),
     "deep JSON": weights_case(safetensors({}, b'{"a":' + b"[" * 100000 + b"]" * 100000 + b"}")),
