@@ -25,10 +25,7 @@ static const int *spread_kernels(struct netc *n, const struct program *p, int pa
                 least = k;
         part[longest] = least;
         load[least] += length[longest] + 1;
-        length[longest] = 0;
-        for (size_t i = 0; i < p->n_kernel; i++) /* the next longest among those without a part */
-            if (part[i])
-                length[i] = 0;
+        length[longest] = 0; /* no text is empty: what has a part is never the longest again */
     }
     return part;
 }

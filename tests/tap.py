@@ -19,6 +19,9 @@ NETC = BUILD / "netc"
 SANITISED = BUILD / "san" / "netc"  # with ASan, UBSan and the leak check: what the file tests run
 UPDATE = os.environ.get("UPDATE") == "1"
 ALL = os.environ.get("ALL") == "1"
+# Targets and clang's flags for each, out of the compiler's own table.
+TARGETS = dict(re.findall(r'^TARGET\("([^"]+)",\s*"[^"]*",\s*"[^"]*",[^"]*"([^"]*)"',
+                          (ROOT / "compiler/targets/targets.def").read_text(), re.M))
 CASES_FAILED = 3  # how a group ends that ran to its end: any other code but 0 means that it broke
 JOBS = int(os.environ.get("TEST_JOBS", "2"))
 

@@ -11,11 +11,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from tap import NETC, ROOT, UPDATE, Failure, expect_done, main, netc, run, verdict
+from tap import NETC, ROOT, TARGETS, UPDATE, Failure, expect_done, main, netc, run, verdict
 
 GENERATED = ROOT / "generated"
-ROW = r'^TARGET\("([^"]+)",\s*"[^"]*",\s*"[^"]*",[^"]*"([^"]*)"'
-FLAGS = dict(re.findall(ROW, (ROOT / "compiler/targets/targets.def").read_text(), re.M))
 
 
 def check(folder, arguments):
@@ -37,7 +35,7 @@ def check(folder, arguments):
             if str(ROOT) in path.read_text():
                 raise Failure(f"{name} names a folder of this machine")
             name_of_target = re.search(r"--target=(\S+)", " ".join(arguments)).group(1)
-            got = run(["clang-19", "-std=c17", "-fopenmp", "-Wall", "-Wextra", *FLAGS[name_of_target].split(), f"-I{ROOT}/runtime",
+            got = run(["clang-19", "-std=c17", "-fopenmp", "-Wall", "-Wextra", *TARGETS[name_of_target].split(), f"-I{ROOT}/runtime",
                        "-fsyntax-only", path])
             if got.code != 0 or got.err:
                 raise Failure(f"{name} does not compile cleanly\n{got.err[:3000]}")

@@ -15,7 +15,7 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "torch")]
 import synthetic
-from tap import ALL, BUILD, NETC, ROOT, Failure, Skip, expect_done, main, netc, run
+from tap import ALL, BUILD, NETC, ROOT, TARGETS, Failure, Skip, expect_done, main, netc, run
 
 SMALLEST = ["resnet18", "resnet50d", "wide_resnet50_2", "resnext50_32x4d", "seresnet18", "seresnext50_32x4d",
             "res2net50_14w_8s", "res2net50_v1b", "resnext29_8x64d"]
@@ -119,14 +119,13 @@ def check_batch(net):
 
 PICTURES = Path("/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz")
 networks = [Network(row) for row in (HERE / "logits.tsv").read_text().splitlines()[1:]]
-targets = re.findall(r'^TARGET\("([^"]+)"', (ROOT / "compiler/targets/targets.def").read_text(), re.M)
 cases = []
 for net in networks:
     cases.append((f"nets/{net.name} parameters", net.check_parameters))
     cases.append((f"nets/{net.name} interpreter", net.check_interpreter))
 for net in networks:
     if ALL or net.name in SMALLEST:
-        for target in targets:
+        for target in TARGETS:
             cases.append((f"nets/{net.name} {target}", lambda net=net, target=target: net.check_program(target)))
 for net in ("resnext", "res2net"):
     cases.append((f"nets/fashion_{net} classifies", lambda net=net: check_demo(net)))

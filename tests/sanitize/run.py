@@ -13,11 +13,9 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from tap import NETC, ROOT, Failure, Skip, expect_done, main, netc, run
+from tap import NETC, ROOT, TARGETS, Failure, Skip, expect_done, main, netc, run
 
 ARCHER = Path("/usr/lib/llvm-19/lib/libarcher.so")
-TARGETS = (ROOT / "compiler/targets/targets.def").read_text()
-FLAGS = dict(re.findall(r'^TARGET\("([^"]+)",\s*"[^"]*",\s*"[^"]*",[^"]*"([^"]*)"', TARGETS, re.M))
 NATIVE = re.search(r"native\s+(\S+)", netc("build", "--target=help", binary=NETC).out).group(1)
 
 
@@ -27,7 +25,7 @@ def program(folder, net, target, sanitizer, change=lambda text: text):
                      "--parts=1", f"--emit-c={folder}", binary=NETC), "netc build --emit-c")
     source = folder / f"fashion_{net}.c"
     source.write_text(change(source.read_text()))
-    expect_done(run(["clang-19", "-O1", "-g", "-std=c17", "-D_GNU_SOURCE", "-ffp-contract=off", *FLAGS[target].split(), f"-fsanitize={sanitizer}",
+    expect_done(run(["clang-19", "-O1", "-g", "-std=c17", "-D_GNU_SOURCE", "-ffp-contract=off", *TARGETS[target].split(), f"-fsanitize={sanitizer}",
                      "-fno-sanitize-recover=undefined", "-fopenmp", f"-I{ROOT}/runtime", f"-I{folder}", source,
                      *sorted((ROOT / "runtime").glob("*.c")), "-ljansson", "-lz", "-lpng", "-lm", "-o", folder / "program"], timeout=300),
                 "clang")

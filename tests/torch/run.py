@@ -12,14 +12,13 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from tap import ALL, BUILD, NETC, ROOT, Failure, Skip, expect_done, main, netc, run
+from tap import ALL, BUILD, NETC, ROOT, TARGETS, Failure, Skip, expect_done, main, netc, run
 
 OUT = BUILD / "tests" / "torch"
 OUT.mkdir(parents=True, exist_ok=True)
 PYTHON = os.environ.get("PYTHON", "/usr/bin/python3")
 SEED = int(os.environ.get("TORCH_SEED", "1"))
 COUNT = int(os.environ.get("TORCH_NETS", "200" if ALL else "24"))
-TARGETS = re.findall(r'^TARGET\("([^"]+)"', (ROOT / "compiler/targets/targets.def").read_text(), re.M)
 
 
 def script(name, *arguments, what=None, **options):
