@@ -1,16 +1,16 @@
-/* Builds the executable: writes the generated files into a private directory, runs clang on all of them and on the
- * runtime's sources, several at a time, links, and renames the result onto its name. clang runs inside the directory
- * of the sources, so that its messages, .incbin and the symbol table know file names without a path.
+/* Builds executables and libraries: writes the generated files into a private directory, runs clang on them and, for
+ * executables, on the runtime's sources, several at a time, links or archives, and renames the results onto their
+ * names. clang runs inside the directory of the sources, so that its messages, .incbin and the symbol table know file
+ * names without a path.
  *
- * What would surprise: the link is tried twice, first with the static libraries of jansson, png and zlib, so that
- * the program needs nothing but libc, libm and libomp (of which Debian has no static form); where they are not
- * installed, with the shared ones. */
+ * What would surprise: the link of an executable is tried twice, first with the static libraries of jansson, png and
+ * zlib, so that the program needs nothing but libc, libm and libomp (of which Debian has no static form); where they
+ * are not installed, with the shared ones. */
 #include "build.h"
 #include "children.h"
 
 #include <errno.h>
 #include <glob.h>
-#include <limits.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,14 @@ static const char install[] = "install it with: apt-get install clang-19 libomp-
 static const char install_libraries[] =
     "the runtime needs: apt-get install libomp-19-dev libjansson-dev libpng-dev zlib1g-dev";
 
-struct build { /* one run of build_executable */
+const char *const build_kind_name[BUILD_KINDS] = {"exe", "static", "shared", "source"};
+
+enum { MAX_OUTPUTS = 3 };
+struct output {
+    const char *path, *fresh; /* absolute; its name until it is whole */
+};
+
+struct build { /* one run of build_output */
     const struct build_job *job;
     struct diags *diags;
     struct arena *arena;
@@ -32,9 +39,12 @@ struct build { /* one run of build_executable */
     const char *temporary; /* the private directory */
     const char *sources; /* where the generated C lies: it, or job->keep_dir */
     const char *runtime; /* job->runtime_dir, absolute */
-    const char *output, *fresh; /* absolute; the name of it until it is whole */
+    struct output output[MAX_OUTPUTS]; /* the executable; or library, header, pkg-config file */
+    int n_output;
+    const char *made; /* the folder of a library, if it was made for it */
     struct child *child; /* clang on every file */
     size_t count, capacity;
+    int n_generated; /* the first children */
     const char **object; /* names in the private directory */
     size_t n_object, cap_object;
 };
@@ -57,106 +67,6 @@ static void add_words(struct build *build, struct words *words, const char *text
         add_word(build, words, arena_copy(build->arena, text, n));
         text += n;
     }
-}
-
-static const char *absolute_path(struct arena *arena, const char *path)
-{
-    char here[PATH_MAX];
-    if (*path == '/' || !getcwd(here, sizeof here)) {
-        return path;
-    }
-    return arena_printf(arena, "%s/%s", here, path);
-}
-
-/* ---- writing files ---- */
-
-static bool write_file(struct diags *diags, const char *path, const void *bytes, size_t n)
-{
-    FILE *file = fopen(path, "wb");
-    bool good = file && fwrite(bytes, 1, n, file) == n;
-    int error = errno;
-    if (file && fclose(file) != 0 && good) {
-        good = false;
-        error = errno;
-    }
-    if (!good) {
-        diag_error_file(diags, CHECK_build_write, path, "cannot be written: %s", strerror(error));
-        if (file) {
-            unlink(path);
-        }
-    }
-    return good;
-}
-
-static bool make_directory(struct diags *diags, const char *path)
-{
-    struct stat status;
-    if (mkdir(path, 0777) != 0 && (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))) {
-        diag_error_file(diags, CHECK_build_write, path, "this directory cannot be made: %s", strerror(errno));
-        return false;
-    }
-    return true;
-}
-
-/* File i of the job: its parts, then the weights. NULL past the last one. */
-static const char *job_file(const struct build_job *job, int i, const void **bytes, size_t *n)
-{
-    if (i < job->n_part) {
-        *bytes = job->part[i].text;
-        *n = job->part[i].length;
-        return arena_printf(job->arena, "%s%s.c", job->name, job->part[i].suffix);
-    }
-    *bytes = job->weights;
-    *n = job->weights_bytes;
-    return i == job->n_part && job->weights ? arena_printf(job->arena, "%s.weights", job->name) : NULL;
-}
-
-static bool write_all(struct diags *diags, const struct build_job *job, const char *directory, const char *end)
-{
-    const void *bytes;
-    size_t n;
-    const char *name;
-    for (int i = 0; (name = job_file(job, i, &bytes, &n)); i++) {
-        if (!write_file(diags, arena_printf(job->arena, "%s/%s%s", directory, name, end), bytes, n)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Parts of an earlier, finer cut would be taken for parts of this one. */
-static void remove_stale(const struct build_job *job, const char *directory)
-{
-    for (int part = job->n_part > 1 ? job->n_part : 1; part <= MOST_PARTS; part++) {
-        unlink(arena_printf(job->arena, "%s/%s.kernels.%d.c", directory, job->name, part));
-    }
-}
-
-bool emit_to_directory(struct diags *diags, const struct build_job *job, const char *directory)
-{
-    const void *bytes;
-    size_t n;
-    const char *name;
-    const char *end = arena_printf(job->arena, ".%ld.tmp", (long)getpid());
-    if (!make_directory(diags, directory)) {
-        return false;
-    }
-    bool good = write_all(diags, job, directory, end);
-    for (int i = 0; (name = job_file(job, i, &bytes, &n)); i++) {
-        const char *to = arena_printf(job->arena, "%s/%s", directory, name);
-        const char *from = arena_printf(job->arena, "%s%s", to, end);
-        if (good && rename(from, to) != 0) {
-            diag_error_file(diags, CHECK_build_write, to, "cannot be written: %s", strerror(errno));
-            good = false;
-        }
-        if (!good) {
-            unlink(from);
-        }
-    }
-    if (good) {
-        remove_stale(job, directory);
-    }
-    return good;
 }
 
 /* ---- the compiler ---- */
@@ -290,22 +200,28 @@ static void add_compilation(struct build *build, const char *flags, const char *
 /* The longest first, so that the last clang to run is a short one. */
 static int longer_first(const void *a, const void *b)
 {
-    const struct build_part *x = *(struct build_part *const *)a, *y = *(struct build_part *const *)b;
+    const struct build_file *x = *(struct build_file *const *)a, *y = *(struct build_file *const *)b;
     return x->length != y->length ? (x->length < y->length) - (x->length > y->length) : (x > y) - (x < y);
 }
 
-static void add_parts(struct build *build)
+static void add_generated(struct build *build)
 {
     const struct build_job *job = build->job;
-    const struct build_part **part = NEW_ARRAY(build->arena, const struct build_part *, job->n_part);
-    for (int i = 0; i < job->n_part; i++) {
-        part[i] = &job->part[i];
+    const struct build_file **file = NEW_ARRAY(build->arena, const struct build_file *, job->n_file + 1);
+    size_t n = 0;
+    for (int i = 0; i < job->n_file; i++) {
+        if (job->file[i].compiled & (job->kind == BUILD_EXE ? COMPILED_IN_PROGRAM : COMPILED_IN_LIBRARY)) {
+            file[n++] = &job->file[i];
+        }
     }
-    qsort(part, (size_t)job->n_part, sizeof *part, longer_first);
-    const char *flags = arena_printf(build->arena, "-std=c17 -O3 -ffp-contract=off -fopenmp %s", job->target->flags);
-    for (int i = 0; i < job->n_part; i++) {
-        add_compilation(build, flags, arena_printf(build->arena, "%s%s.c", job->name, part[i]->suffix));
+    qsort(file, n, sizeof *file, longer_first);
+    for (size_t i = 0; i < n; i++) {
+        const char *flags =
+            arena_printf(build->arena, "-std=c17 -O3 -ffp-contract=off -fopenmp -fvisibility=hidden%s %s",
+                         job->kind == BUILD_EXE ? "" : " -fPIC", file[i]->flags);
+        add_compilation(build, flags, arena_printf(build->arena, "%s%s", job->name, file[i]->suffix));
     }
+    build->n_generated = (int)build->count;
 }
 
 static bool add_runtime(struct build *build)
@@ -334,8 +250,8 @@ static int usable_cores(void)
 static bool compile_all(struct build *build)
 {
     int failed, jobs = build->job->jobs > 0 ? build->job->jobs : usable_cores();
-    add_parts(build);
-    if (!add_runtime(build)) {
+    add_generated(build);
+    if (build->job->kind == BUILD_EXE && !add_runtime(build)) {
         return false;
     }
     if (children_run(build->child, (int)build->count, jobs, build->sources, &failed)) {
@@ -347,16 +263,18 @@ static bool compile_all(struct build *build)
         while (argv[last + 1]) {
             last++;
         }
-        report_failure(build, &build->child[failed], argv[last - 2], failed < build->job->n_part);
+        report_failure(build, &build->child[failed], argv[last - 2], failed < build->n_generated);
     }
     return false;
 }
 
-static struct child link_command(struct build *build, const char *libraries, const char *rpath)
+static struct child link_command(struct build *build, const char *options, const char *libraries)
 {
     struct words words = {0};
+    const char *rpath = openmp_rpath(build);
     add_word(build, &words, build->compiler);
     add_word(build, &words, "-fopenmp");
+    add_words(build, &words, options);
     for (size_t i = 0; i < build->n_object; i++) {
         add_word(build, &words, build->object[i]);
     }
@@ -365,19 +283,18 @@ static struct child link_command(struct build *build, const char *libraries, con
     }
     add_words(build, &words, libraries);
     add_word(build, &words, "-o");
-    add_word(build, &words, build->fresh);
+    add_word(build, &words, build->output[0].fresh);
     add_word(build, &words, NULL);
     return (struct child){.argv = words.word, .log = arena_printf(build->arena, "%s/link.log", build->temporary)};
 }
 
-static bool link_all(struct build *build)
+static bool link_program(struct build *build)
 {
     static const char *const libraries[] = {"-l:libjansson.a -l:libpng.a -l:libz.a -lm", "-ljansson -lpng -lz -lm"};
-    const char *rpath = openmp_rpath(build);
     int failed = -1;
     struct child child = {0};
     for (size_t i = 0; i < LENGTH(libraries) && !temporary_interrupted(); i++) {
-        child = link_command(build, libraries[i], rpath);
+        child = link_command(build, "", libraries[i]);
         if (children_run(&child, 1, 1, build->temporary, &failed)) {
             return true;
         }
@@ -388,27 +305,132 @@ static bool link_all(struct build *build)
     return false;
 }
 
+static bool link_shared(struct build *build)
+{
+    const char *options = arena_printf(build->arena, "-shared -Wl,-z,defs -Wl,-soname,lib%s.so", build->job->name);
+    struct child child = link_command(build, options, "-lm");
+    int failed = -1;
+    if (children_run(&child, 1, 1, build->temporary, &failed)) {
+        return true;
+    }
+    if (failed >= 0) {
+        report_failure(build, &child, build->output[0].path, false);
+    }
+    return false;
+}
+
+/* ar with neither times nor owners, so that the same input gives the same archive; in the private directory, since ar
+ * makes temporary files of its own beside what it writes. */
+static bool make_archive(struct build *build)
+{
+    const char *ar = find_program(build->arena, "llvm-ar-19");
+    ar = ar ? ar : find_program(build->arena, "ar");
+    ar = ar ? ar : find_program(build->arena, "llvm-ar");
+    if (!ar) {
+        diag_error_file(build->diags, CHECK_build_compiler, "netc",
+                        "ar was not found (neither llvm-ar-19 nor ar): install it with: apt-get install binutils");
+        return false;
+    }
+    struct words words = {0};
+    const char *archive = arena_printf(build->arena, "%s/library.a", build->temporary),
+               *first[] = {ar, "rcsD", archive};
+    for (size_t i = 0; i < LENGTH(first); i++) {
+        add_word(build, &words, first[i]);
+    }
+    for (size_t i = 0; i < build->n_object; i++) {
+        add_word(build, &words, build->object[i]);
+    }
+    add_word(build, &words, NULL);
+    struct child child = {.argv = words.word, .log = arena_printf(build->arena, "%s/ar.log", build->temporary)};
+    int failed = -1;
+    if (!children_run(&child, 1, 1, build->temporary, &failed)) {
+        if (failed >= 0) {
+            build->compiler = ar;
+            report_failure(build, &child, build->output[0].path, true);
+        }
+        return false;
+    }
+    size_t length;
+    const char *why, *bytes = file_read(build->arena, archive, (size_t)1 << 40, &length, &why);
+    if (!bytes) {
+        diag_error_file(build->diags, CHECK_build_write, archive, "%s", why);
+        return false;
+    }
+    return write_file(build->diags, build->output[0].fresh, bytes, length);
+}
+
+/* ---- header and pkg-config file ---- */
+
+static const struct build_file *header_of(const struct build_job *job)
+{
+    const struct build_file *header = job->file;
+    while (strcmp(header->suffix, ".h") != 0) {
+        header++;
+    }
+    return header;
+}
+
+/* Where ld finds libomp, for a caller that is no clang. */
+static const char *openmp_libraries(struct build *build)
+{
+    const char *library = output_of(build, build->compiler, "-print-file-name=libomp.so");
+    const char *slash = strrchr(library, '/');
+    return slash ? arena_printf(build->arena, "-L%.*s -lomp -lm", (int)(slash - library), library) : "-lomp -lm";
+}
+
+static bool write_companions(struct build *build)
+{
+    const struct build_job *job = build->job;
+    const struct build_file *header = header_of(job);
+    const char *libraries = job->kind == BUILD_STATIC ? arena_printf(build->arena, " %s", openmp_libraries(build)) : "";
+    const char *pc = arena_printf(build->arena,
+                                  "# Paths are relative to this file: keep it beside the library and its header.\n"
+                                  "prefix=${pcfiledir}\n\nName: %s\nDescription: %s\nVersion: %s\n"
+                                  "Cflags: -I${prefix}\nLibs: -L${prefix} -l%s%s\n",
+                                  job->name, job->description, NETC_VERSION, job->name, libraries);
+    return write_file(build->diags, build->output[1].fresh, header->text, header->length) &&
+           write_file(build->diags, build->output[2].fresh, pc, strlen(pc));
+}
+
 /* ---- all of it ---- */
 
-/* The output is claimed first: who waits for clang should not learn at the end that there is no place for the
- * program. */
-static bool claim_output(struct build *build)
+/* An output is claimed first: who waits for clang should not learn at the end that there is no place for it. */
+static bool claim_output(struct build *build, const char *path)
 {
-    const char *output = build->job->output;
     struct stat status;
     const char *why = NULL;
-    if (stat(output, &status) == 0 && !S_ISREG(status.st_mode)) {
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
         why = S_ISDIR(status.st_mode) ? "it is a directory" : "it is no ordinary file";
     }
-    build->output = absolute_path(build->arena, output);
-    build->fresh = arena_printf(build->arena, "%s.%ld.tmp", build->output, (long)getpid());
-    if (!why && !temporary_claim(build->fresh)) {
+    struct output output = {.path = absolute_path(build->arena, path)};
+    output.fresh = arena_printf(build->arena, "%s.%ld.tmp", output.path, (long)getpid());
+    if (!why && !temporary_claim(output.fresh)) {
         why = strerror(errno);
     }
     if (why) {
-        diag_error_file(build->diags, CHECK_build_write, output, "cannot be written: %s", why);
+        diag_error_file(build->diags, CHECK_build_write, path, "cannot be written: %s", why);
     }
+    build->output[build->n_output++] = output;
     return !why;
+}
+
+static bool claim_outputs(struct build *build)
+{
+    const struct build_job *job = build->job;
+    if (job->kind == BUILD_EXE) {
+        return claim_output(build, job->output);
+    }
+    const char *extension = job->kind == BUILD_STATIC ? "a" : "so";
+    if (mkdir(job->output, 0777) == 0) {
+        build->made = absolute_path(build->arena, job->output);
+    } else if (errno != EEXIST) {
+        diag_error_file(build->diags, CHECK_build_write, job->output, "this folder cannot be made: %s",
+                        strerror(errno));
+        return false;
+    }
+    return claim_output(build, arena_printf(build->arena, "%s/lib%s.%s", job->output, job->name, extension)) &&
+           claim_output(build, arena_printf(build->arena, "%s/%s.h", job->output, job->name)) &&
+           claim_output(build, arena_printf(build->arena, "%s/%s.pc", job->output, job->name));
 }
 
 static bool write_sources(struct build *build)
@@ -416,21 +438,34 @@ static bool write_sources(struct build *build)
     const char *keep = build->job->keep_dir;
     build->sources = keep ? absolute_path(build->arena, keep) : build->temporary;
     return keep ? emit_to_directory(build->diags, build->job, build->sources)
-                : write_all(build->diags, build->job, build->sources, "");
+                : write_generated(build->diags, build->job, build->sources, "");
 }
 
-static bool rename_output(struct build *build)
+static bool link_all(struct build *build)
 {
-    if (!temporary_interrupted() && rename(build->fresh, build->output) == 0) {
-        return true;
+    switch (build->job->kind) {
+    case BUILD_STATIC: return make_archive(build) && write_companions(build);
+    case BUILD_SHARED: return link_shared(build) && write_companions(build);
+    default: return link_program(build);
     }
-    if (!temporary_interrupted()) {
-        diag_error_file(build->diags, CHECK_build_write, build->job->output, "cannot be written: %s", strerror(errno));
-    }
-    return false;
 }
 
-bool build_executable(struct diags *diags, const struct build_job *job)
+static bool rename_outputs(struct build *build)
+{
+    for (int i = 0; i < build->n_output; i++) {
+        if (temporary_interrupted()) {
+            return false;
+        }
+        if (rename(build->output[i].fresh, build->output[i].path) != 0) {
+            diag_error_file(build->diags, CHECK_build_write, build->output[i].path, "cannot be written: %s",
+                            strerror(errno));
+            return false;
+        }
+    }
+    return true;
+}
+
+bool build_output(struct diags *diags, const struct build_job *job)
 {
     struct build build = {.job = job, .diags = diags, .arena = job->arena};
     build.runtime = absolute_path(build.arena, job->runtime_dir);
@@ -439,8 +474,14 @@ bool build_executable(struct diags *diags, const struct build_job *job)
         diag_error_file(diags, CHECK_build_write, "netc", "no temporary directory can be made: %s", strerror(errno));
         return false;
     }
-    bool good = find_compiler(&build) && claim_output(&build) && write_sources(&build) && compile_all(&build) &&
-                link_all(&build) && rename_output(&build);
+    bool good = find_compiler(&build) && claim_outputs(&build) && write_sources(&build) && compile_all(&build) &&
+                link_all(&build) && rename_outputs(&build);
+    if (!good) {
+        temporary_discard();
+        if (build.made) {
+            rmdir(build.made); /* if it is empty */
+        }
+    }
     temporary_end();
     return good;
 }

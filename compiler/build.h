@@ -1,4 +1,4 @@
-/* The driver: from generated C and packed weights to an executable, or to a folder of C. */
+/* The driver: from generated C and packed weights to an executable, a library or a folder of C. */
 #ifndef NETC_BUILD_H
 #define NETC_BUILD_H
 
@@ -7,32 +7,44 @@
 
 enum { MOST_PARTS = 64 }; /* files that kernels are spread over, --parts */
 
-struct build_part { /* one C file: NAME SUFFIX .c */
-    const char *suffix; /* "" for the part with tables and forward, ".kernels.0" ... */
+enum build_kind { BUILD_EXE, BUILD_STATIC, BUILD_SHARED, BUILD_SOURCE, BUILD_KINDS };
+extern const char *const build_kind_name[BUILD_KINDS]; /* "exe" ... */
+
+enum { COMPILED_IN_PROGRAM = 1, COMPILED_IN_LIBRARY = 2 };
+struct build_file { /* a generated file, called NAME SUFFIX */
+    const char *suffix; /* ".c", ".h", ".kernels.0.c" ... */
     const char *text;
     size_t length;
+    int compiled;       /* where it is compiled by itself; 0: it is a header, or included */
+    const char *flags;  /* of its target, for clang */
 };
 
 struct build_job {
     struct arena *arena;     /* scratch is enough */
-    const char *name;        /* of the network */
-    const struct target *target;
-    const struct build_part *part;
-    int n_part;
-    const void *weights;     /* the blob, written as NAME.weights; NULL: no such file */
+    const char *name;        /* of the network: of everything that is written */
+    enum build_kind kind;
+    const struct build_file *file;
+    int n_file;
+    const void *weights;     /* the blob, written as NAME.weights beside the C; NULL: no such file */
     size_t weights_bytes;
-    const char *output;      /* the executable */
+    const char *description; /* for the pkg-config file: a line */
+    const char *output;      /* the executable, or the folder of the others */
     const char *runtime_dir; /* where model.h and the runtime's sources are */
     const char *keep_dir;    /* the generated files stay here, also when clang fails; NULL: they go */
     int jobs;                /* clangs at once; 0: as many as cores */
 };
 
-/* Builds the executable; nothing half-written stays, whatever happens. clang is $NETC_CC, clang-19 or a clang that
- * is new enough. False after a diagnostic; after SIGINT, SIGTERM or SIGHUP it cleans up and the run ends by that
- * signal. */
-bool build_executable(struct diags *, const struct build_job *);
+/* Builds an executable, or a library with its header and pkg-config file; nothing half-written stays, whatever happens.
+ * clang is $NETC_CC, clang-19 or a clang that is new enough. False after a diagnostic; after SIGINT, SIGTERM or SIGHUP
+ * it cleans up and the run ends by that signal. */
+bool build_output(struct diags *, const struct build_job *);
 
 /* Writes the C files and the weights into a folder, which is made if need be: all of them or none. */
 bool emit_to_directory(struct diags *, const struct build_job *, const char *directory);
+
+/* ---- build_files.c: what the driver writes ---- */
+bool write_file(struct diags *, const char *path, const void *bytes, size_t n);
+bool write_generated(struct diags *, const struct build_job *, const char *directory, const char *end);
+const char *absolute_path(struct arena *, const char *path);
 
 #endif

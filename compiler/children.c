@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_JOBS = 64, ROOM = 4096 };
+enum { MAX_JOBS = 64, ROOM = 4096, MAX_CLAIMS = 8 };
 
 extern char **environ;
 
@@ -24,7 +24,7 @@ static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
 static struct sigaction before[LENGTH(caught)];
 static volatile sig_atomic_t signal_number;
 static volatile pid_t running[MAX_JOBS]; /* 0: free */
-static char directory_name[ROOM], claimed_name[ROOM]; /* "": none */
+static char directory_name[ROOM], claimed_name[MAX_CLAIMS][ROOM]; /* "": none */
 
 static void kill_running(void)
 {
@@ -53,7 +53,7 @@ static void remove_directory(const char *name)
     rmdir(name);
 }
 
-static void remove_all(void)
+void temporary_discard(void)
 {
     kill_running();
     for (int i = 0; i < MAX_JOBS; i++) {
@@ -65,10 +65,13 @@ static void remove_all(void)
     if (*directory_name) {
         remove_directory(directory_name);
     }
-    if (*claimed_name) {
-        unlink(claimed_name);
+    for (int i = 0; i < MAX_CLAIMS; i++) {
+        if (*claimed_name[i]) {
+            unlink(claimed_name[i]);
+        }
+        *claimed_name[i] = '\0';
     }
-    *directory_name = *claimed_name = '\0';
+    *directory_name = '\0';
 }
 
 const char *temporary_begin(struct arena *arena)
@@ -87,7 +90,7 @@ const char *temporary_begin(struct arena *arena)
             sigaction(caught[i], &(struct sigaction){.sa_handler = on_signal}, NULL);
         }
     }
-    on_fatal(remove_all);
+    on_fatal(temporary_discard);
     char name[ROOM];
     strcpy(name, made);
     if (!mkdtemp(name)) {
@@ -105,7 +108,11 @@ const char *temporary_begin(struct arena *arena)
 
 bool temporary_claim(const char *path)
 {
-    if (strlen(path) >= ROOM) {
+    int free_one = 0;
+    while (free_one < MAX_CLAIMS && *claimed_name[free_one]) {
+        free_one++;
+    }
+    if (strlen(path) >= ROOM || free_one == MAX_CLAIMS) {
         errno = ENAMETOOLONG;
         return false;
     }
@@ -114,7 +121,7 @@ bool temporary_claim(const char *path)
         return false;
     }
     close(descriptor);
-    strcpy(claimed_name, path);
+    strcpy(claimed_name[free_one], path);
     return true;
 }
 
@@ -125,7 +132,7 @@ bool temporary_interrupted(void)
 
 void temporary_end(void)
 {
-    remove_all();
+    temporary_discard();
     on_fatal(NULL);
     for (size_t i = 0; i < LENGTH(caught); i++) {
         sigaction(caught[i], &before[i], NULL);

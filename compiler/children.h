@@ -14,10 +14,12 @@ struct child {
 /* Makes a private directory under $TMPDIR and from now on takes SIGINT, SIGTERM and SIGHUP, which kill the children
  * and make children_run() false. NULL and errno if it cannot. One at a time. */
 const char *temporary_begin(struct arena *);
-/* A file beside an output that is to be renamed: removed by temporary_end() unless it was renamed before. False and
- * errno. */
+/* A file beside an output that is to be renamed: removed by temporary_end() unless it was renamed before. A few at a
+ * time. False and errno. */
 bool temporary_claim(const char *path);
-/* Removes it all. If a signal came meanwhile, the run now ends by that signal. */
+/* Kills the children and removes all that is temporary. */
+void temporary_discard(void);
+/* The same; if a signal came meanwhile, the run now ends by that signal. */
 void temporary_end(void);
 bool temporary_interrupted(void);
 

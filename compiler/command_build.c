@@ -1,4 +1,4 @@
-/* netc build: the program's C in parts, the packed weights, clang. */
+/* netc build: a program for each target, its C in parts, the packed weights, clang. */
 #include "build.h"
 #include "emit/emit.h"
 #include "netc.h"
@@ -30,12 +30,100 @@ static const int *spread_kernels(struct netc *n, const struct program *p, int pa
     return part;
 }
 
-static struct build_part emit_part(struct netc *n, const struct program *p, struct emit_options o, int part)
+/* ---- one program for each target ---- */
+
+/* The optimised graph is made for one target; the others start from a copy of the elaborated one, made by its text form. */
+static struct graph *copy_graph(struct netc *n, const struct graph *g)
 {
     struct text t = {.arena = n->module};
-    o.part = part;
-    emit_program(&t, p, &o);
-    return (struct build_part){part ? arena_printf(n->module, ".kernels.%d", part) : "", text_string(&t), t.length};
+    graph_print(&t, g);
+    struct graph *copy = graph_read(n->module, n->diags, source_add(g->file, g->file, text_string(&t), t.length));
+    if (copy) {
+        copy->file = g->file;
+        copy->name = g->name;
+    }
+    return copy;
+}
+
+/* Algorithm and layout depend on shapes alone, so all targets read one blob. */
+static bool same_packing(const struct program *a, const struct program *b)
+{
+    bool same = a->n_pack == b->n_pack && a->weights_bytes == b->weights_bytes;
+    for (size_t i = 0; same && i < a->n_pack; i++)
+        same = a->pack[i].kind == b->pack[i].kind && a->pack[i].memory->offset == b->pack[i].memory->offset &&
+               a->pack[i].memory->bytes == b->pack[i].memory->bytes;
+    return same;
+}
+
+static int compile_variants(struct netc *n, struct graph *g, struct program **p)
+{
+    const struct options *o = &n->options;
+    struct graph *graph[MOST_VARIANTS] = {g};
+    int count = 1;
+    for (int i = 1; o->set && o->set->member[i]; i++)
+        graph[count++] = copy_graph(n, g);
+    for (int i = 0; i < count; i++) {
+        n->context.target = o->set ? target_by_name(o->set->member[i]) : o->target;
+        p[i] = graph[i] ? compile(n, graph[i]) : NULL;
+        if (!p[i])
+            return 0;
+        if (i > 0 && !same_packing(p[0], p[i])) {
+            diag_error(n->diags, CHECK_pass_verify, (struct origin){0},
+                       "the weights are packed differently for %s and %s", p[0]->target->name, p[i]->target->name);
+            return 0;
+        }
+    }
+    return count;
+}
+
+/* ---- the files ---- */
+
+struct files {
+    struct build_file *file;
+    size_t n, capacity;
+};
+
+static void add_file(struct netc *n, struct files *files, const char *suffix, struct text *t, int compiled,
+                     const struct target *target)
+{
+    struct build_file file = {suffix, text_string(t), t->length, compiled, target ? target->flags : ""};
+    PUSH(n->module, files->file, files->n, files->capacity, file);
+}
+
+/* NAME.c or NAME.ISA.c with its kernels, and what a program has beyond it. */
+static void add_variant(struct netc *n, struct files *files, const struct program *p, struct emit_options e)
+{
+    const char *infix = e.variant ? arena_printf(n->module, ".%s", p->target->isa) : "";
+    e.kernel_part = e.parts > 1 ? spread_kernels(n, p, e.parts) : NULL;
+    for (int i = 0; i < e.parts; i++) {
+        struct text t = {.arena = n->module};
+        emit_network(&t, p, &e, i);
+        add_file(n, files,
+                 i ? arena_printf(n->module, "%s.kernels.%d.c", infix, i) : arena_printf(n->module, "%s.c", infix), &t,
+                 COMPILED_IN_LIBRARY | (i ? COMPILED_IN_PROGRAM : 0), p->target);
+    }
+    if (e.variant) {
+        struct text t = {.arena = n->module};
+        emit_variant_program(&t, p, &e);
+        add_file(n, files, arena_printf(n->module, "%s.program.c", infix), &t, COMPILED_IN_PROGRAM, p->target);
+    }
+}
+
+static struct files generate(struct netc *n, const struct program *const *p, int count, const struct emit_options *e)
+{
+    struct files files = {0};
+    struct text header = {.arena = n->module}, program = {.arena = n->module}, api = {.arena = n->module};
+    emit_header(&header, p, count, e);
+    add_file(n, &files, ".h", &header, 0, NULL);
+    for (int i = 0; i < count; i++)
+        add_variant(n, &files, p[i], *e);
+    if (e->variant) {
+        emit_variants(&api, p, count, e);
+        add_file(n, &files, ".c", &api, COMPILED_IN_LIBRARY, NULL);
+    }
+    emit_program(&program, p, count, e);
+    add_file(n, &files, ".program.c", &program, COMPILED_IN_PROGRAM, e->variant ? NULL : p[0]->target);
+    return files;
 }
 
 bool command_build(struct netc *n)
@@ -45,37 +133,39 @@ bool command_build(struct netc *n)
     struct weights *w = g ? weights_open(n->perm, n->diags, o->weights) : NULL;
     if (!w || !weights_check(w, n->diags, g))
         return false;
-    uint64_t digest = weights_digest(w, g);
-    int64_t params = graph_params(g), macs = graph_macs(g);
-    struct program *p = compile(n, g);
-    if (!p)
-        return false;
-    char *blob = arena_alloc(n->module, (size_t)p->weights_bytes + 64);
-    pack_weights(n->scratch, p, w, blob);
-    int parts =
-        o->parts > 1 && p->n_kernel > 1 ? (p->n_kernel < (size_t)o->parts ? (int)p->n_kernel : o->parts) + 1 : 1;
+    g->name = o->name ? o->name : g->name;
     struct emit_options e = {.options = o->described,
-                             .parts = parts,
-                             .digest = digest,
-                             .params = params,
-                             .macs = macs,
-                             .weights_file = arena_printf(n->module, "%s.weights", p->graph->name)};
-    if (parts > 1)
-        e.kernel_part = spread_kernels(n, p, parts);
-    struct build_part *part = NEW_ARRAY(n->module, struct build_part, parts);
-    for (int i = 0; i < parts; i++)
-        part[i] = emit_part(n, p, e, i);
+                             .target = o->set ? o->set->name : o->target->name,
+                             .variant = o->set,
+                             .linked = !o->weights_file,
+                             .digest = weights_digest(w, g),
+                             .params = graph_params(g),
+                             .macs = graph_macs(g)};
+    struct program *p[MOST_VARIANTS];
+    int count = compile_variants(n, g, p);
+    if (!count)
+        return false;
+    char *blob = arena_alloc(n->module, (size_t)p[0]->weights_bytes + 64);
+    pack_weights(n->scratch, p[0], w, blob);
     weights_close(w);
+    size_t kernels = p[0]->n_kernel;
+    for (int i = 1; i < count; i++)
+        kernels = p[i]->n_kernel < kernels ? p[i]->n_kernel : kernels;
+    e.parts = o->parts > 1 && kernels > 1 ? (kernels < (size_t)o->parts ? (int)kernels : o->parts) + 1 : 1;
+    struct files files = generate(n, (const struct program *const *)p, count, &e);
     struct build_job job = {.arena = n->scratch,
-                            .name = p->graph->name,
-                            .target = o->target,
-                            .part = part,
-                            .n_part = parts,
-                            .weights = blob,
-                            .weights_bytes = (size_t)p->weights_bytes,
-                            .output = o->output ? o->output : p->graph->name,
+                            .name = g->name,
+                            .kind = o->kind,
+                            .file = files.file,
+                            .n_file = (int)files.n,
+                            .weights = e.linked ? blob : NULL,
+                            .weights_bytes = (size_t)p[0]->weights_bytes,
+                            .description = arena_printf(n->module, "%s for %s, compiled by netc", g->name, e.target),
+                            .output = o->output              ? o->output
+                                      : o->kind == BUILD_EXE ? g->name
+                                                             : ".",
                             .runtime_dir = data_folder(n->perm, "runtime"),
                             .keep_dir = o->keep,
                             .jobs = o->jobs};
-    return o->emit_c ? emit_to_directory(n->diags, &job, o->emit_c) : build_executable(n->diags, &job);
+    return o->emit_c ? emit_to_directory(n->diags, &job, o->emit_c) : build_output(n->diags, &job);
 }

@@ -49,6 +49,8 @@ enum {
     OPT_EVAL,
     OPT_INPUT,
     OPT_KIND,
+    OPT_NAME,
+    OPT_WEIGHTS_FILE,
     OPT_JOBS,
     OPT_PARTS,
     OPT_VERSION
@@ -61,12 +63,18 @@ static const struct {
     {B | C | S | R, 'D', "define", "=NAME=VALUE",
      "give a parameter of the network another value (any expression of the language)"},
     {B | C | S | R, 'I', "import-dir", "=DIR", "look for imports and labels in DIR, before the installed netdefs"},
-    {B, 'o', "output", "=PROG", "the executable to write (default: the network's name)"},
+    {B, 'o', "output", "=PATH",
+     "the executable, or the folder of a library (default: the network's name, this folder)"},
     {R, 'o', "output", "=FILE.npy", "where the output goes"},
     {B | R, OPT_WEIGHTS, "weights", "=FILE|synthetic", "a safetensors file with the network's parameters"},
     {B | S | P, OPT_TARGET, "target", "=NAME", "native (default) or a processor family; --target=help lists them"},
     {B | C | S, OPT_BATCH, "batch", "=N", "images a run (default 1)"},
-    {B, OPT_KIND, "kind", "=exe", "what to build; libraries and source folders come later"},
+    {B, OPT_KIND, "kind", "=KIND",
+     "exe (default); static, shared: a library with its header and pkg-config file; source: a folder to build "
+     "elsewhere"},
+    {B, OPT_NAME, "name", "=NAME", "what the output and its functions are called (default: the network's name)"},
+    {B, OPT_WEIGHTS_FILE, "weights-file", "=FILE",
+     "write the packed weights to FILE, which is mapped at start, and not into the output"},
     {B, OPT_KEEP, "keep", "=DIR", "leave the generated C and the packed weights in DIR"},
     {B, OPT_EMIT_C, "emit-c", "=DIR", "write the C and the packed weights to DIR and build nothing"},
     {B, OPT_PARTS, "parts", "=N",
@@ -124,6 +132,8 @@ static void target_help(void)
     printf("native      %s on this machine\n", target_native()->name);
     for (int i = 0; target_at(i); i++)
         printf("%-11s %s\n", target_at(i)->name, target_at(i)->summary);
+    for (int i = 0; target_set_at(i); i++)
+        printf("%-11s %s\n", target_set_at(i)->name, target_set_at(i)->summary);
 }
 
 static _Noreturn void usage(enum command c, const char *format, ...)
@@ -149,22 +159,48 @@ static int number(enum command c, const char *option, const char *text, int most
     return (int)n;
 }
 
-static const struct target *target_option(enum command c, const char *name)
+static void target_option(struct options *o, const char *name)
 {
     if (strcmp(name, "help") == 0) {
         target_help();
         finish();
     }
-    const struct target *t = target_by_name(name);
+    o->set = target_set_by_name(name);
+    if (o->set && o->command != COMMAND_BUILD)
+        usage(o->command, "%s is several targets in one program: name one of them, such as %s", name,
+              o->set->member[0]);
+    o->target = target_by_name(o->set ? o->set->member[0] : name);
     const char *known[16];
     size_t n = 0;
-    while (n < 16 && target_at((int)n))
-        known[n] = target_at((int)n)->name, n++;
-    const char *near = t ? NULL : nearest_name(name, known, n);
-    if (!t)
-        usage(c, "unknown target '%s'%s%s%s; --target=help lists them", name, near ? ", did you mean '" : "",
+    for (int i = 0; n < 16 && target_at(i); i++)
+        known[n++] = target_at(i)->name;
+    for (int i = 0; n < 16 && target_set_at(i); i++)
+        known[n++] = target_set_at(i)->name;
+    const char *near = o->target ? NULL : nearest_name(name, known, n);
+    if (!o->target)
+        usage(o->command, "unknown target '%s'%s%s%s; --target=help lists them", name, near ? ", did you mean '" : "",
               near ? near : "", near ? "'?" : "");
-    return t;
+}
+
+static enum build_kind kind_option(enum command c, const char *name)
+{
+    for (int k = 0; k < BUILD_KINDS; k++)
+        if (strcmp(name, build_kind_name[k]) == 0)
+            return (enum build_kind)k;
+    const char *near = nearest_name(name, build_kind_name, BUILD_KINDS);
+    usage(c, "--kind takes exe, static, shared or source, not '%s'%s%s%s", name, near ? "; did you mean '" : "",
+          near ? near : "", near ? "'?" : "");
+}
+
+static const char *name_option(enum command c, const char *name)
+{
+    static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_", digits[] = "0123456789";
+    bool good = *name && strchr(first, *name) && strlen(name) <= 100;
+    for (const char *p = name; *p; p++)
+        good = good && (strchr(first, *p) || strchr(digits, *p));
+    if (!good)
+        usage(c, "--name takes letters, digits and _, no digit in front, not '%s'", name);
+    return name;
 }
 
 struct lists { /* growing -D and -I */
@@ -203,13 +239,12 @@ static void apply(struct options *o, struct lists *l, int value, const char *arg
     case 'I': PUSH(l->arena, l->dir, l->n_dir, l->cap_dir, argument); break;
     case 'o': o->output = argument; break;
     case 'j': o->jobs = number(c, "jobs", argument, 1024); break;
-    case OPT_TARGET: o->target = target_option(c, argument); break;
+    case OPT_TARGET: target_option(o, argument); break;
     case OPT_WEIGHTS: o->weights = argument; break;
     case OPT_BATCH: o->front.batch = number(c, "batch", argument, 4096); break;
-    case OPT_KIND:
-        if (strcmp(argument, "exe") != 0)
-            usage(c, "--kind=%s is not there yet: only exe", argument);
-        break;
+    case OPT_KIND: o->kind = kind_option(c, argument); break;
+    case OPT_NAME: o->name = name_option(c, argument); break;
+    case OPT_WEIGHTS_FILE: o->weights_file = argument; break;
     case OPT_KEEP: o->keep = argument; break;
     case OPT_EMIT_C: o->emit_c = argument; break;
     case OPT_PARTS: o->parts = number(c, "parts", argument, MOST_PARTS); break;

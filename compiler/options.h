@@ -3,6 +3,7 @@
 #define NETC_OPTIONS_H
 
 #include "base/base.h"
+#include "build.h"
 #include "front/front.h"
 #include "targets/target.h"
 
@@ -13,6 +14,10 @@ struct options {
     struct front_options front;   /* file, -I, -D, --batch */
     const char *file;             /* as given */
     const struct target *target;
+    const struct target_set *set; /* --target names several: target is the first of them; NULL: one */
+    enum build_kind kind;
+    const char *name;             /* --name: what the output calls the network; NULL: its own name */
+    const char *weights_file;     /* --weights-file: where the packed weights go; NULL: into the output */
     const char *weights, *output, *input;
     const char *keep;             /* --keep=DIR: the generated C stays there */
     const char *emit_c;           /* --emit-c=DIR: the C and the packed weights, nothing is built */

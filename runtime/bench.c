@@ -66,7 +66,7 @@ static double measure_peak(int threads)
 #pragma omp barrier
         first = now();
         for (int i = 0; i < SLICES; i++) {
-            operations += netc_model.peak_slice();
+            operations += network.variant->peak_slice();
         }
         last = now();
     }
@@ -108,12 +108,12 @@ void run_bench(const struct options *options)
     const double gflops = 2e-6 * (double)netc_model.macs * netc_model.batch / median;
     if (options->json) {
         print_json(json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "network", netc_model.name,
-                             "target", netc_model.target, "threads", options->threads, "batch", netc_model.batch,
+                             "target", network.variant->target, "threads", options->threads, "batch", netc_model.batch,
                              "runs", times.count, "median_ms", median, "min_ms", least, "p10_ms", p10, "p90_ms", p90,
                              "gflops", gflops, "peak_gflops", peak, "share", gflops / peak));
     } else {
-        printf("%s for %s: batch %d, %d thread%s, %d runs\n", netc_model.name, netc_model.target, netc_model.batch,
-               options->threads, options->threads > 1 ? "s" : "", times.count);
+        printf("%s for %s: batch %d, %d thread%s, %d runs\n", netc_model.name, network.variant->target,
+               netc_model.batch, options->threads, options->threads > 1 ? "s" : "", times.count);
         printf("median %.4g ms   minimum %.4g ms   10 %% to 90 %% of the runs %.4g to %.4g ms\n", median, least, p10,
                p90);
         printf("%.1f GFLOP/s, %.1f %% of the peak of %.1f GFLOP/s measured between the runs\n", gflops,

@@ -28,25 +28,27 @@ static json_t *json_tensors(const struct netc_tensor *tensor, int n)
     return list;
 }
 
-static void json_info(const char *digest, const char *missing)
+static void json_info(const char *digest, const struct netc_variant *v, const char *missing)
 {
     const struct netc_model *m = &netc_model;
-    print_json(json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:i, s:I, s:I, s:s, s:I, s:I, s:i, s:o, s:o}", "network", m->name,
-                         "netc_version", m->version, "target", m->target, "options", m->options, "processor_lacks",
-                         missing, "batch", m->batch, "parameters", (json_int_t)m->params, "macs", (json_int_t)m->macs,
-                         "weights_digest", digest, "weights_bytes", (json_int_t)m->weights_bytes, "workspace_bytes",
-                         (json_int_t)m->workspace_bytes, "layers", m->n_layer, "inputs",
-                         json_tensors(m->input, m->n_input), "outputs", json_tensors(m->output, m->n_output)));
+    print_json(json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?, s:i, s:I, s:I, s:s, s:I, s:I, s:i, s:o, s:o}", "network",
+                         m->name, "netc_version", m->version, "target", m->target, "code", v->target, "options",
+                         m->options, "processor_lacks", missing, "batch", m->batch, "parameters", (json_int_t)m->params,
+                         "macs", (json_int_t)m->macs, "weights_digest", digest, "weights_bytes",
+                         (json_int_t)m->weights_bytes, "workspace_bytes", (json_int_t)(v->workspace_bytes * m->batch),
+                         "layers", v->n_layer, "inputs", json_tensors(m->input, m->n_input), "outputs",
+                         json_tensors(m->output, m->n_output)));
 }
 
 void print_info(const struct options *options)
 {
     const struct netc_model *m = &netc_model;
-    const char *missing = m->lacks ? m->lacks() : NULL;
+    const char *missing;
+    const struct netc_variant *v = network_variant(options, &missing);
     char digest[17];
     snprintf(digest, sizeof digest, "%016" PRIx64, m->digest);
     if (options->json) {
-        json_info(digest, missing);
+        json_info(digest, v, missing);
         return;
     }
     printf("network      %s\n", m->name);
@@ -54,10 +56,10 @@ void print_info(const struct options *options)
     print_tensors("outputs", m->output, m->n_output);
     printf("batch        %d\n", m->batch);
     printf("parameters   %lld\n", (long long)m->params);
-    printf("macs         %lld an image, in %d layers\n", (long long)m->macs, m->n_layer);
+    printf("macs         %lld an image, in %d layers\n", (long long)m->macs, v->n_layer);
     printf("weights      %.1f MB, digest %s\n", (double)m->weights_bytes * 1e-6, digest);
-    printf("workspace    %.1f MB for each caller\n", (double)m->workspace_bytes * 1e-6);
-    printf("target       %s%s%s\n", m->target, missing ? ", which this processor is not: it lacks " : "",
+    printf("workspace    %.1f MB for each caller\n", (double)(v->workspace_bytes * m->batch) * 1e-6);
+    printf("target       %s%s%s\n", v->target, missing ? ", which this processor is not: it lacks " : "",
            missing ? missing : "");
     printf("netc         %s%s%s\n", m->version, m->options && *m->options ? ", " : "", m->options ? m->options : "");
 }

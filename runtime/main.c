@@ -13,21 +13,12 @@ static void forget_mark(void)
     shm_unlink(name);
 }
 
-/* Before anything else of the network's code runs: it may be made of instructions that this processor lacks. */
-static void check_processor(void)
-{
-    const char *missing = netc_model.lacks ? netc_model.lacks() : NULL;
-    if (missing) {
-        fail("this program was built for %s, and this processor lacks %s", netc_model.target, missing);
-    }
-}
-
 int main(int argc, char **argv)
 {
     forget_mark();
     struct options options = read_options(argc, argv);
     if (options.mode != MODE_INFO) {
-        check_processor();
+        network_open(&options);
     }
     switch (options.mode) {
     case MODE_TENSOR: run_tensors(&options); break;
@@ -36,6 +27,7 @@ int main(int argc, char **argv)
     case MODE_INFO: print_info(&options); break;
     case MODE_NONE: fail_usage("nothing to do: give --tensor, --dataset, --bench or --info");
     }
+    network_close();
     finish_stdout();
     free_options(&options);
     return 0;

@@ -27,6 +27,8 @@ static const char help[] =
     "  --top=K                   how many classes are printed (5)\n"
     "  --runs=N                  with --bench: timed runs (default: about two seconds of them)\n"
     "  --threads=N               (default: the cores that this process may use)\n"
+    "  --weights-file=FILE       packed weights (netc pack) in the place of the program's own\n"
+    "  --target=NAME             of a program for several processors: the code to run (default: the best)\n"
     "  --json                    print JSON\n"
     "  --help, --version\n";
 
@@ -41,6 +43,8 @@ enum {
     OPT_THREADS,
     OPT_TOP,
     OPT_JSON,
+    OPT_WEIGHTS_FILE,
+    OPT_TARGET,
     OPT_HELP,
     OPT_VERSION
 };
@@ -55,6 +59,8 @@ static const struct option known[] = {
     {"threads", required_argument, NULL, OPT_THREADS},
     {"top", required_argument, NULL, OPT_TOP},
     {"json", no_argument, NULL, OPT_JSON},
+    {"weights-file", required_argument, NULL, OPT_WEIGHTS_FILE},
+    {"target", required_argument, NULL, OPT_TARGET},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -181,6 +187,8 @@ static void read_option(struct options *options, int option)
     case OPT_THREADS: options->threads = read_number("threads", optarg, MAX_THREADS); break;
     case OPT_TOP: options->top = read_number("top", optarg, MAX_TOP); break;
     case OPT_JSON: options->json = true; break;
+    case OPT_WEIGHTS_FILE: options->weights_file = optarg; break;
+    case OPT_TARGET: options->target = optarg; break;
     case OPT_HELP:
         printf(help, program_invocation_short_name, netc_model.name, netc_model.version, netc_model.target);
         finish_stdout();

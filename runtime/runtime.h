@@ -3,8 +3,8 @@
  * netc compiles these files together with every network, so they are few and small and know nothing of the network
  * but the table netc_model. A program does one thing and ends: a fault is one line on stderr and an exit, from
  * wherever it is found, and fail() removes the output that is only half written. What is compiled here must run on
- * any processor of the architecture: only netc_model's own functions are built for the target, and none but lacks()
- * is called before lacks() agreed.
+ * any processor of the architecture: only the functions of netc_model and its variants are built for the target, and
+ * none but lacks() is called before lacks() agreed.
  */
 #ifndef NETC_RUNTIME_H
 #define NETC_RUNTIME_H
@@ -41,6 +41,7 @@ struct options {
     const char *output; /* NULL: print */
     char *images; /* one text with labels, cut in two */
     const char *labels, *contact_sheet;
+    const char *weights_file, *target; /* NULL: the program's own, the best one */
     int threads, runs, top; /* runs 0: about two seconds */
     bool json;
 };
@@ -48,6 +49,16 @@ struct options read_options(int argc, char **argv);
 void free_options(struct options *);
 
 /* ---- network.c ---- */
+extern struct network { /* the opened network; before network_open() all is NULL */
+    const struct netc_variant *variant; /* the code for this processor */
+    struct netc_weights weights;
+} network;
+/* Picks the variant (the best, or the one of --target) and finds the weights (the program's, or those of --weights-file);
+ * else the program ends with one line. Before that nothing of the network's code may run. */
+void network_open(const struct options *);
+void network_close(void);
+/* The variant that network_open() would pick, and in *missing what this processor lacks for it, or NULL. */
+const struct netc_variant *network_variant(const struct options *, const char **missing);
 struct session { /* what one caller of the network needs: room for one batch */
     void *workspace;
     float **input, **output;

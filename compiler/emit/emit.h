@@ -18,15 +18,26 @@ void emit_expr(struct text *, const struct expr *);
 /* The helper headers (common, then the target's), copied into the C so that it stands alone; an empty line before them. */
 void emit_helpers(struct text *, const struct target *);
 
+/* The files of a network. One processor: NAME.h, NAME.c, NAME.program.c. Several, of which one is picked at start: NAME.h, NAME.c with
+ * the API, NAME.program.c, and NAME.ISA.c, NAME.ISA.program.c for each. Kernels of large networks stand in files of their own,
+ * NAME[.ISA].kernels.N.c, so that clang can work on several. */
 struct emit_options {
-    const char *options;   /* what the banner says: "-D cardinality=8 --target=x86-64-v4 --batch=1" */
-    int part, parts;       /* parts > 1: part 0 has banner, tables and forward, each kernel is in the part that kernel_part[] says */
+    const char *options; /* what the banner says: "-D cardinality=8 --batch=1" */
+    const char *target; /* what --info says */
+    bool variant; /* the program is one of several */
+    bool linked; /* NAME.weights becomes part of the program; else it is mapped from a file at start */
+    int parts; /* > 1: part 0 has tables and forward, each kernel is in the part that kernel_part[] says */
     const int *kernel_part;
-    const char *weights_file; /* name of the blob for .incbin */
-    uint64_t digest;
+    uint64_t digest; /* of the parameters */
     int64_t params, macs;
 };
-/* The whole network as C: banner, tables, kernels in order of use, forward, the table the runtime reads. */
-void emit_program(struct text *, const struct program *, const struct emit_options *);
+void emit_header(struct text *, const struct program *const *, int n, const struct emit_options *); /* NAME.h */
+void emit_network(struct text *, const struct program *, const struct emit_options *,
+                  int part); /* NAME.c or NAME.ISA.c, or their kernels */
+void emit_variants(struct text *, const struct program *const *, int n,
+                   const struct emit_options *); /* NAME.c that picks one */
+void emit_program(struct text *, const struct program *const *, int n,
+                  const struct emit_options *); /* NAME.program.c */
+void emit_variant_program(struct text *, const struct program *, const struct emit_options *); /* NAME.ISA.program.c */
 
 #endif

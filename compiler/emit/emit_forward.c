@@ -1,6 +1,14 @@
-/* The forward pass as C: one parallel region, a loop a stage, a commented call a layer; and the file around it. */
+/* NAME.c: kernels, the forward pass (one parallel region, a loop a stage, a commented call a layer) and the API. */
 #include "emit/emit.h"
 #include "emit/names.h"
+
+const char *memory_name(const struct program_names *n, const struct memory *m)
+{
+    for (size_t i = 0; i < n->program->n_memory; i++)
+        if (n->program->memory[i] == m)
+            return n->memory[i];
+    return NULL;
+}
 
 static void put_place(struct text *t, const struct program *p, const struct program_names *n, const struct argument *a)
 {
@@ -20,36 +28,33 @@ static void put_place(struct text *t, const struct program *p, const struct prog
             if (p->pack[i].memory == m)
                 name = n->weight[i];
     } else
-        for (size_t i = 0; i < p->n_memory; i++)
-            if (p->memory[i] == m)
-                name = n->memory[i];
+        name = memory_name(n, m);
     text_add(t, "%s + %s", base, name);
     if (lead)
         text_add(t, " + %lld", lead);
 }
 
-/* conv1(..., r, c): arguments wrap at 120 columns. */
-static void put_call(struct text *t, const struct program *p, const struct program_names *n, const struct call *c,
-                     const struct stage *s, const char *prefix)
+/* conv1(..., r, c): arguments wrap at 120 columns. The n_task last ones are named in task. */
+void put_call(struct text *t, const struct program *p, const struct program_names *n, const struct call *c,
+              const char *const *task, int n_task, int indent)
 {
-    enum { WIDTH = 120, INDENT = 12 };
-    text_add(t, "            /* %s */\n", c->comment);
+    enum { WIDTH = 120 };
     struct text line = {.arena = t->arena};
-    text_add(&line, "%*s%s%s(", INDENT, "", prefix, c->kernel->name);
-    for (int i = 0; i < c->kernel->n_buffer + s->n_task; i++) {
+    text_add(&line, "%*s%s%s(", indent, "", n->prefix, c->kernel->name);
+    for (int i = 0; i < c->kernel->n_buffer + n_task; i++) {
         struct text arg = {.arena = t->arena};
         if (i >= c->kernel->n_buffer)
-            text_add(&arg, "%s", s->call->kernel->task[i - c->kernel->n_buffer]->name);
+            text_add(&arg, "%s", task[i - c->kernel->n_buffer]);
         else {
             text_add(&arg, "(void *)(");
             put_place(&arg, p, n, &c->arg[i]);
             text_add(&arg, ")");
         }
-        bool last = i + 1 == c->kernel->n_buffer + s->n_task;
+        bool last = i + 1 == c->kernel->n_buffer + n_task;
         if (line.length + arg.length + 2 > WIDTH) {
             text_add(t, "%.*s\n", (int)line.length - 1, text_string(&line)); /* without the blank behind the comma */
             line = (struct text){.arena = t->arena};
-            text_add(&line, "%*s", INDENT + 4, "");
+            text_add(&line, "%*s", indent + 4, "");
         }
         text_add(&line, "%s%s", text_string(&arg), last ? "" : ", ");
     }
@@ -65,8 +70,7 @@ static bool uses_memory(const struct stage *s, enum memory_kind kind)
     return false;
 }
 
-static void put_stage(struct text *t, const struct program *p, const struct program_names *n, const struct stage *s,
-                      const char *prefix)
+static void put_stage(struct text *t, const struct program *p, const struct program_names *n, const struct stage *s)
 {
     int64_t tasks = 1;
     for (int i = 0; i < s->n_task; i++)
@@ -91,57 +95,79 @@ static void put_stage(struct text *t, const struct program *p, const struct prog
     if (s->n_task == 2)
         text_add(t, "            const int %s = %s / %lld, %s = %s %% %lld;\n", first->task[0]->name, image,
                  (long long)s->task[1], first->task[1]->name, image, (long long)s->task[1]);
-    for (const struct call *c = s->call; c; c = c->next)
-        put_call(t, p, n, c, s, prefix);
+    const char *const task[] = {s->n_task > 0 ? first->task[0]->name : "", s->n_task > 1 ? first->task[1]->name : ""};
+    for (const struct call *c = s->call; c; c = c->next) {
+        text_add(t, "            /* %s */\n", c->comment);
+        put_call(t, p, n, c, task, s->n_task, 12);
+    }
     text_add(t, "        }\n");
 }
 
-static void put_forward(struct text *t, const struct program *p, const struct program_names *n,
-                        const struct emit_options *o, const char *prefix)
+const char *forward_name(struct arena *a, const struct program *p, const struct emit_options *o)
 {
+    return o->variant ? arena_printf(a, "%s_%s_forward", p->graph->name, p->target->isa) : "forward";
+}
+
+static void put_forward(struct text *t, const struct program *p, const struct program_names *n,
+                        const struct emit_options *o)
+{
+    const char *name = forward_name(t->arena, p, o), *memory = p->batch > 1 ? "workspace" : "m";
     text_add(t, "\nstruct part { int next, end; };\n\n"
                 "/* the tasks of this thread: the same for every stage of n tasks, so equal stages need no barrier "
                 "between them */\n"
                 "inlined struct part part(int n)\n{\n"
                 "    int me = omp_get_thread_num(), all = omp_get_num_threads();\n"
                 "    return (struct part){(int)((int64_t)n * me / all), (int)((int64_t)n * (me + 1) / all)};\n}\n");
-    text_add(t,
-             "\n__asm__(\".pushsection .rodata,\\\"a\\\",@progbits\\n\"\n        \".balign 4096\\n\"\n        \".globl "
-             "%s_weights\\n\"\n        \".hidden %s_weights\\n\"\n"
-             "        \"%s_weights:\\n\"\n        \".incbin \\\"%s\\\"\\n\"\n        \".popsection\\n\");\n",
-             p->graph->name, p->graph->name, p->graph->name, o->weights_file);
-    text_add(t, "extern const char %s_weights[] __attribute__((visibility(\"hidden\")));\n", p->graph->name);
     if (p->batch > 1)
-        text_add(t, "enum { BATCH = %d };\n", p->batch);
+        text_add(t, "\nenum { BATCH = %d };\n", p->batch);
+    text_add(t, "\n/* The whole network. w: the packed weights; memory: the workspace. */\n");
+    if (o->variant)
+        text_add(
+            t, "void %s(const char *w, void *memory, const float *const *input, float *const *output, int threads);\n",
+            name);
     text_add(t,
-             "\nstatic void run(void *memory, const float *const *input, float *const *output, int threads)\n{\n"
-             "    const char *const w = %s_weights;\n    char *const %s = memory;\n    (void)%s;\n    "
-             "(void)w;\n\n#pragma omp parallel num_threads(threads)\n    {",
-             p->graph->name, p->batch > 1 ? "workspace" : "m", p->batch > 1 ? "workspace" : "m");
+             "%svoid %s(const char *w, void *memory, const float *const *input, float *const *output, int threads)\n{\n"
+             "    char *const %s = memory;\n    (void)%s, (void)w;\n\n#pragma omp parallel num_threads(threads)\n    {",
+             o->variant ? "" : "static ", name, memory, memory);
     for (const struct stage *s = p->stage; s; s = s->next)
-        put_stage(t, p, n, s, prefix);
+        put_stage(t, p, n, s);
     text_add(t, "    }\n}\n");
 }
 
-void emit_program(struct text *t, const struct program *p, const struct emit_options *o)
+const char *kernel_prefix(struct arena *a, const struct program *p, const struct emit_options *o)
 {
-    bool main_part = o->parts <= 1 || o->part == 0, alone = o->parts <= 1;
-    const char *prefix = alone ? "" : arena_printf(t->arena, "%s_", p->graph->name);
+    return o->parts > 1 ? arena_printf(a, "%s_", p->graph->name) : "";
+}
+
+void emit_network(struct text *t, const struct program *p, const struct emit_options *o, int part)
+{
+    bool alone = o->parts <= 1;
     struct program_names names = {.arena = t->arena};
     name_places(&names, p);
-    emit_banner(t, p, o);
-    if (main_part)
-        text_add(t, "#include \"model.h\"\n#include <omp.h>\n");
+    names.prefix = kernel_prefix(t->arena, p, o);
+    emit_banner(t, p, o, part ? arena_printf(t->arena, "Kernels, part %d of %d.", part, o->parts - 1) : NULL);
+    if (part == 0) {
+        emit_contents(t, p);
+        if (!o->variant)
+            text_add(t, "#include \"%s.h\"\n", p->graph->name);
+        text_add(t, "#include <omp.h>\n");
+    }
     emit_helpers(t, p->target);
     for (size_t i = 0; i < p->n_kernel; i++) {
-        if (alone || o->kernel_part[i] == o->part)
-            emit_kernel(t, p->kernel[i], alone ? "static" : "", prefix);
-        else if (main_part)
-            emit_prototype(t, p->kernel[i], prefix);
+        if (alone || o->kernel_part[i] == part)
+            emit_kernel(t, p->kernel[i], alone ? "static" : "", names.prefix);
+        else if (part == 0)
+            emit_prototype(t, p->kernel[i], names.prefix);
     }
-    if (!main_part)
+    if (part)
         return;
     emit_places(t, p, &names);
-    put_forward(t, p, &names, o, prefix);
-    emit_model(t, p, o);
+    put_forward(t, p, &names, o);
+    if (o->variant)
+        text_add(t,
+                 "\n/* What this processor lacks of what the code above needs; NULL: nothing. */\nconst char "
+                 "*%s_%s_lacks(void);\nconst char *%s_%s_lacks(void)\n{\n    return lacks();\n}\n",
+                 p->graph->name, p->target->isa, p->graph->name, p->target->isa);
+    else
+        emit_api(t, &p, 1, o);
 }

@@ -1,4 +1,4 @@
-/* Shared by the files that print the forward and its tables. */
+/* Shared by the files that print what stands around the kernels. */
 #ifndef NETC_EMIT_NAMES_H
 #define NETC_EMIT_NAMES_H
 
@@ -6,13 +6,26 @@
 
 struct program_names { /* what the C calls the places of the plan and of the blob, by index */
     struct arena *arena;
+    const struct program *program;
     const char **memory, **weight;
+    const char *prefix; /* of the kernels: "" where they are static */
 };
 
 const char *identifier(struct arena *, const char *name); /* every character that C does not take becomes _ */
+const char *file_name(const char *path);
+void put_string(struct text *, const char *); /* as a string of C */
 void name_places(struct program_names *, const struct program *);
-void emit_banner(struct text *, const struct program *, const struct emit_options *);
+const char *memory_name(const struct program_names *, const struct memory *); /* of a storage of the workspace */
+/* The first lines of a file: from what it was made, what it is; without `what` the comment stays open for emit_contents. */
+void emit_banner(struct text *, const struct program *, const struct emit_options *, const char *what);
+void emit_contents(struct text *, const struct program *); /* the layers, the buffer plan */
 void emit_places(struct text *, const struct program *, const struct program_names *);
-void emit_model(struct text *, const struct program *, const struct emit_options *);
+const char *forward_name(struct arena *, const struct program *, const struct emit_options *);
+const char *kernel_prefix(struct arena *, const struct program *, const struct emit_options *);
+void put_call(struct text *, const struct program *, const struct program_names *, const struct call *,
+              const char *const *task, int n_task, int indent);
+/* emit_api.c: the weights and the functions of NAME.h, for one program or for several that one is picked of. */
+const char *labels_name(struct arena *, const struct graph *, size_t output); /* the array of its class names */
+void emit_api(struct text *, const struct program *const *, int n, const struct emit_options *);
 
 #endif

@@ -262,6 +262,7 @@ bool infer_type(struct diags *, struct node *);
 
 /* graph_text.c, graph_read.c: the text form, see grammar/GRAPH_IR.md. What is read is verified. */
 void graph_print(struct text *, const struct graph *);
+void picture_steps_print(struct text *, const struct graph_input *); /* " resize shorter 256 bilinear | ..." */
 extern const char *const algorithm_name[ALGORITHM_COUNT]; /* "" for ALGORITHM_NONE */
 const char *node_default_path(enum op, const char *name); /* the path that a name made by graph_add tells */
 struct graph *graph_read(struct arena *module, struct diags *, int file); /* NULL after diagnostics; spans point into the text */

@@ -269,11 +269,11 @@ static void print_type(struct text *text, const struct node *node)
     }
 }
 
-static void print_steps(struct text *text, const struct graph_input *input)
+void picture_steps_print(struct text *text, const struct graph_input *input)
 {
     for (int i = 0; i < input->n_step; i++) {
         const struct picture_step *step = &input->step[i];
-        text_add(text, "%s%s", i ? " | " : " from ", picture_op_name[step->op]);
+        text_add(text, "%s%s", i ? " | " : " ", picture_op_name[step->op]);
         if (step->op == PICTURE_RESIZE && step->shorter > 0) {
             text_add(text, " shorter %lld %s", (long long)step->shorter, picture_filter_name[step->filter]);
         } else if (step->op == PICTURE_RESIZE) {
@@ -338,7 +338,8 @@ static void print_node(struct text *text, const struct graph *graph, const struc
     if (node->op == OP_input) {
         const struct graph_input *input = input_of(graph, node);
         if (input) {
-            print_steps(text, input);
+            text_add(text, input->n_step ? " from" : "");
+            picture_steps_print(text, input);
         }
     } else {
         pad_to(text, start, columns.type);

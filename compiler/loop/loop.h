@@ -158,6 +158,7 @@ struct call {
     struct argument arg[MAX_BUFFERS];
     const char *comment; /* "conv1, relu: x [256,56,56] -> t1 [128,56,56] halo 1" */
     const char *layer;   /* name of the node */
+    const struct node *node; /* that is computed; NULL in programs that were read from text */
     struct call *next;
 };
 struct stage { /* tasks shared out statically over threads: images x tasks */

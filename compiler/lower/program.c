@@ -75,7 +75,7 @@ static struct call *lower_node(struct program *p, struct node *n, const struct t
     k->id = (int)p->n_kernel;
     PUSH(p->arena, p->kernel, p->n_kernel, p->cap_kernel, k);
     struct call *c = NEW(p->arena, struct call);
-    *c = (struct call){.kernel = k, .comment = call_comment(p->arena, n), .layer = n->name};
+    *c = (struct call){.kernel = k, .comment = call_comment(p->arena, n), .layer = n->name, .node = n};
     for (int i = 0; i < k->n_buffer; i++)
         c->arg[i] = l.arg[i];
     return c;

@@ -8,14 +8,39 @@
 
 #define TARGET(name, isa, helpers, lanes, registers, l1, l2, flags, summary) \
     {name, isa, helpers, flags, summary, lanes, registers, l1, l2},
+#define TARGET_SET(...)
 static const struct target targets[] = {
 #include "targets/targets.def"
 };
 #undef TARGET
+#undef TARGET_SET
+
+#define TARGET(...)
+#define TARGET_SET(name, summary, ...) {name, summary, {__VA_ARGS__}},
+static const struct target_set target_sets[] = {
+#include "targets/targets.def"
+};
+#undef TARGET
+#undef TARGET_SET
 
 const struct target *target_at(int i)
 {
     return i >= 0 && (size_t)i < LENGTH(targets) ? &targets[i] : NULL;
+}
+
+const struct target_set *target_set_at(int i)
+{
+    return i >= 0 && (size_t)i < LENGTH(target_sets) ? &target_sets[i] : NULL;
+}
+
+const struct target_set *target_set_by_name(const char *name)
+{
+    for (size_t i = 0; i < LENGTH(target_sets); i++) {
+        if (strcmp(name, target_sets[i].name) == 0) {
+            return &target_sets[i];
+        }
+    }
+    return NULL;
 }
 
 const struct target *target_by_name(const char *name)

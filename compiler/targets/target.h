@@ -15,6 +15,14 @@ struct target {
     int l1, l2;            /* bytes a core may count on */
 };
 
+enum { MOST_VARIANTS = 4 };
+struct target_set { /* several targets in one program, best first */
+    const char *name, *summary;
+    const char *member[MOST_VARIANTS + 1]; /* ends with NULL */
+};
+
+const struct target_set *target_set_at(int i);         /* NULL past the last */
+const struct target_set *target_set_by_name(const char *name); /* NULL: no set */
 const struct target *target_by_name(const char *name); /* "native" is resolved; NULL: unknown */
 const struct target *target_at(int i);                 /* NULL past the last */
 /* The best target that the processor at hand runs. */

@@ -58,8 +58,9 @@ static void finish(const float *const *input, float *const *output, int b)
 
 /* As generated code does: one parallel region, also inside of the runtime's own, and barriers where data crosses
  * threads. */
-static void run(void *workspace, const float *const *input, float *const *output, int threads)
+static void run(const char *weights, void *workspace, const float *const *input, float *const *output, int threads)
 {
+    (void)weights;
     memset(workspace, 255, 64);
 #pragma omp parallel num_threads(threads)
     {
@@ -120,7 +121,34 @@ static const struct netc_tensor outputs[] = {
     {.name = "square", .rank = 2, .shape = {2, 2}, .elements = 4},
 #endif
 };
-static const struct netc_layer layers[] = {{"sum", "sum_mod10__scalar", PIXELS}};
+static const struct netc_layer layers[] = {{.name = "sum", .kernel = "sum_mod10__scalar", .what = "sum", .macs = PIXELS}};
+
+static const struct netc_variant variant = {
+    .target = "scalar",
+    .workspace_bytes = 64,
+    .layer = layers,
+    .n_layer = 1,
+    .lacks = lacks,
+    .run = run,
+    .peak_slice = peak_slice,
+};
+static const struct netc_variant *const variants[] = {&variant};
+
+static int open_weights(struct netc_weights *weights, const char *file)
+{
+    *weights = (struct netc_weights){.weights = "", .detail = file};
+    return file ? 7 : 0;
+}
+
+static void close_weights(struct netc_weights *weights)
+{
+    (void)weights;
+}
+
+static const char *error_text(int code)
+{
+    return code ? "the weights are packed for another network" : "no error";
+}
 
 const struct netc_model netc_model = {
     .name = "fake",
@@ -131,15 +159,14 @@ const struct netc_model netc_model = {
     .params = 0,
     .macs = PIXELS,
     .weights_bytes = 0,
-    .workspace_bytes = 64,
     .batch = FAKE_BATCH,
     .n_input = sizeof inputs / sizeof *inputs,
     .n_output = sizeof outputs / sizeof *outputs,
     .input = inputs,
     .output = outputs,
-    .layer = layers,
-    .n_layer = 1,
-    .lacks = lacks,
-    .run = run,
-    .peak_slice = peak_slice,
+    .variant = variants,
+    .n_variant = 1,
+    .open = open_weights,
+    .close = close_weights,
+    .strerror = error_text,
 };

@@ -25,6 +25,7 @@ def program(folder, net, target, sanitizer, change=lambda text: text):
                      "--parts=1", f"--emit-c={folder}", binary=NETC), "netc build --emit-c")
     source = folder / f"fashion_{net}.c"
     source.write_text(change(source.read_text()))
+    source = folder / f"fashion_{net}.program.c"
     expect_done(run(["clang-19", "-O1", "-g", "-std=c17", "-D_GNU_SOURCE", "-ffp-contract=off", *TARGETS[target].split(), f"-fsanitize={sanitizer}",
                      "-fno-sanitize-recover=undefined", "-fopenmp", f"-I{ROOT}/runtime", f"-I{folder}", source,
                      *sorted((ROOT / "runtime").glob("*.c")), "-ljansson", "-lz", "-lpng", "-lm", "-o", folder / "program"], timeout=300),
