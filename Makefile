@@ -26,7 +26,7 @@ say = $(if $(V),,@printf '%-6s %s\n' $(1) $@;)
 # sanitizers and the fuzzer).
 DEPS_BUILD = clang-19 libomp-19-dev flex bison libjansson-dev zlib1g-dev libpng-dev
 DEPS_DEMO  = $(DEPS_BUILD) dataset-fashion-mnist
-DEPS_TEST  = $(DEPS_DEMO) gcc libclang-rt-19-dev libcriterion-dev python3 python3-numpy python3-torch
+DEPS_TEST  = $(DEPS_DEMO) gcc qemu-user libclang-rt-19-dev libcriterion-dev python3 python3-numpy python3-torch
 
 GOALS = $(if $(MAKECMDGOALS),$(MAKECMDGOALS),all)
 ifneq ($(filter test test-all units fuzz golden bench tables deps,$(GOALS)),)

@@ -288,7 +288,7 @@ static void put_choice(struct text *t, const struct program *const *p, int n, co
 {
     const char *name = p[0]->graph->name;
     if (!o->variant) {
-        put_named(t, name, "\nstatic const char *pick($_net *net)\n{\n    net->variant = 0;\n    return lacks();\n}\n");
+        put_named(t, name, "\nanywhere static const char *pick($_net *net)\n{\n    net->variant = 0;\n    return lacks();\n}\n");
         return;
     }
     text_add(t, "\n");
@@ -316,7 +316,7 @@ static void put_choice(struct text *t, const struct program *const *p, int n, co
                            n));
 }
 
-static const char open_close[] = "\nint $_open($_net *net, const char *weights_file)\n{\n"
+static const char open_close[] = "\n%sint $_open($_net *net, const char *weights_file)\n{\n"
                                  "    if (!net) {\n        return @_ERROR_ARGUMENT;\n    }\n"
                                  "    net->weights = NULL;\n    net->bytes = 0;\n    net->error = 0;\n"
                                  "    net->detail = pick(net);\n"
@@ -363,7 +363,7 @@ void emit_api(struct text *t, const struct program *const *p, int n, const struc
     put_labels(t, p[0]->graph);
     put_choice(t, p, n, o);
     put_named(t, name,
-              arena_printf(t->arena, open_close,
+              arena_printf(t->arena, open_close, o->variant ? "" : "anywhere ",
                            o->linked ? "    net->weights = $_weights;\n    return @_OK;\n"
                                      : "    return @_ERROR_WEIGHTS;\n"));
     put_named(t, name,

@@ -166,7 +166,7 @@ void emit_network(struct text *t, const struct program *p, const struct emit_opt
     if (o->variant)
         text_add(t,
                  "\n/* What this processor lacks of what the code above needs; NULL: nothing. */\nconst char "
-                 "*%s_%s_lacks(void);\nconst char *%s_%s_lacks(void)\n{\n    return lacks();\n}\n",
+                 "*%s_%s_lacks(void);\nanywhere const char *%s_%s_lacks(void)\n{\n    return lacks();\n}\n",
                  p->graph->name, p->target->isa, p->graph->name, p->target->isa);
     else
         emit_api(t, &p, 1, o);

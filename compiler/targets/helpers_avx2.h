@@ -49,7 +49,7 @@ inlined f32x8 sigmoid8(f32x8 x) { return 1.0f / (1.0f + exp8(-x)); }
 inlined f32x8 silu8(f32x8 x)    { return x / (1.0f + exp8(-x)); }
 
 /* What this processor lacks of what the code was compiled for; NULL: nothing. */
-__attribute__((unused)) static const char *lacks(void)
+anywhere __attribute__((unused)) static const char *lacks(void)
 {
     __builtin_cpu_init();
     return !__builtin_cpu_supports("avx2") ? "AVX2"

@@ -42,7 +42,7 @@ inlined f32x16 sigmoid16(f32x16 x) { return 1.0f / (1.0f + exp16(-x)); }
 inlined f32x16 silu16(f32x16 x)    { return x / (1.0f + exp16(-x)); }
 
 /* What this processor lacks of what the code was compiled for; NULL: nothing. */
-__attribute__((unused)) static const char *lacks(void)
+anywhere __attribute__((unused)) static const char *lacks(void)
 {
     __builtin_cpu_init();
     return !__builtin_cpu_supports("avx2")     ? "AVX2"

@@ -18,6 +18,11 @@ typedef float f32;
 #else
 #define unroll  _Pragma("GCC unroll 64") for
 #endif
+#ifdef __x86_64__
+#define anywhere __attribute__((target("no-avx"))) /* runs before it is known what the processor has */
+#else
+#define anywhere
+#endif
 #define fence       __asm__ volatile("" ::: "memory")
 #define renew(v)    __asm__ volatile("" : "+r"(v))
 #define prefetch(p) __builtin_prefetch(p, 0, 3)

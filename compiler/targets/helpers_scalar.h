@@ -1,7 +1,7 @@
 /* Plain C: one float at a time, so everything needed stands above. */
 
 /* What this processor lacks of what the code was compiled for; NULL: nothing. */
-__attribute__((unused)) static const char *lacks(void)
+anywhere __attribute__((unused)) static const char *lacks(void)
 {
     return NULL;
 }
