@@ -159,6 +159,21 @@ static void add_pick(struct text *out, const struct expr *e)
     text_put(out, ")", 1);
 }
 
+/* dup4(xv[p], i); one lane is the register itself */
+static void add_lane(struct text *out, const struct expr *e)
+{
+    if (e->type.lanes > 1) {
+        text_add(out, "dup%d(", e->type.lanes);
+    }
+    text_add(out, "%s", e->reg.reg->name);
+    emit_subscripts(out, e->reg.at, e->reg.reg->rank);
+    if (e->type.lanes > 1) {
+        text_put(out, ", ", 2);
+        emit_affine(out, e->lane);
+        text_put(out, ")", 1);
+    }
+}
+
 #define VOP(name, arity, ...) {#name, arity},
 static const struct {
     const char *name;
@@ -233,6 +248,7 @@ void emit_expr(struct text *out, const struct expr *e)
         text_add(out, "%s", e->reg.reg->name);
         emit_subscripts(out, e->reg.at, e->reg.reg->rank);
         break;
+    case EXPR_LANE: add_lane(out, e); break;
     case EXPR_CONST: add_vector_constant(out, e); break;
     case EXPR_OP: add_op(out, e); break;
     }

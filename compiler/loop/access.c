@@ -111,6 +111,7 @@ static void collect_expr(struct collector *c, const struct expr *expr)
         }
         break;
     case EXPR_REG:
+    case EXPR_LANE:
     case EXPR_CONST: break;
     }
 }

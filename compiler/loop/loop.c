@@ -234,6 +234,14 @@ struct expr *expr_reg(struct builder *b, struct reg_ref ref)
     return expr;
 }
 
+struct expr *expr_lane(struct builder *b, struct reg_ref ref, struct affine lane)
+{
+    struct expr *expr = expr_reg(b, ref);
+    expr->kind = EXPR_LANE;
+    expr->lane = lane;
+    return expr;
+}
+
 struct expr *expr_const(struct builder *b, int lanes, double value)
 {
     struct expr *expr = new_expr(b, EXPR_CONST, lanes);

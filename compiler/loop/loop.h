@@ -85,6 +85,7 @@ enum expr_kind {
     EXPR_PICK,  /* pick x[..], lanes(a/b, e): from the block of 16 that starts at x[..], lane l gets element a * ((l + base) / b) + e;
                    base is the first lane of this vector in the block */
     EXPR_REG,   /* acc[p, v], or the name of a let */
+    EXPR_LANE,  /* lane i of xv[p]: one lane of a register to all lanes of one alike */
     EXPR_CONST, /* 0.5: the same number in all lanes */
     EXPR_OP     /* fma(a, b, c) */
 };
@@ -96,6 +97,7 @@ struct expr {
     int64_t pick_a, pick_b, pick_base;
     struct affine pick_e;
     struct reg_ref reg;
+    struct affine lane;
     double value;
     enum vop op;
     struct expr *arg[3];
@@ -234,6 +236,7 @@ struct expr *expr_splat(struct builder *, int lanes, struct element_ref);
 int64_t pick_lane(const struct expr *, int64_t l);
 struct expr *expr_pick(struct builder *, int lanes, struct element_ref, int64_t a, int64_t b, int64_t base, struct affine e);
 struct expr *expr_reg(struct builder *, struct reg_ref);
+struct expr *expr_lane(struct builder *, struct reg_ref, struct affine lane); /* lane: of unrolled variables */
 struct expr *expr_const(struct builder *, int lanes, double);
 struct expr *expr_op(struct builder *, enum vop, struct expr *a, struct expr *b, struct expr *c); /* NULLs past the arity */
 

@@ -185,6 +185,19 @@ static struct spot reg_spot(struct machine *m, const struct reg_ref *ref)
     return spot_new(m, reg_data(m, reg, NULL), reg->name, ref->at, reg->rank, reg->dim, reg->type.lanes, 1);
 }
 
+/* One lane of a register: a dimension more. */
+static struct spot lane_spot(struct machine *m, const struct expr *e)
+{
+    const struct reg *reg = e->reg.reg;
+    struct affine *at = NEW_ARRAY(m->arena, struct affine, reg->rank + 1);
+    int64_t dim[LENGTH(reg->dim) + 1];
+    memcpy(at, e->reg.at, sizeof *at * (size_t)reg->rank);
+    memcpy(dim, reg->dim, sizeof *dim * (size_t)reg->rank);
+    at[reg->rank] = e->lane;
+    dim[reg->rank] = reg->type.lanes;
+    return spot_new(m, reg_data(m, reg, NULL), reg->name, at, reg->rank + 1, dim, 1, 1);
+}
+
 static struct spot pick_spot(struct machine *m, const struct expr *e, int64_t *offset)
 {
     int64_t least = INT64_MAX, greatest = INT64_MIN;
@@ -217,6 +230,7 @@ static const struct value *translate_expr(struct machine *m, const struct expr *
     case EXPR_SPLAT: v->spot = element_spot(m, &e->ref, 1); break;
     case EXPR_PICK: v->spot = pick_spot(m, e, v->offset); break;
     case EXPR_REG: v->spot = reg_spot(m, &e->reg); break;
+    case EXPR_LANE: v->spot = lane_spot(m, e); break;
     case EXPR_CONST:
         for (int l = 0; l < v->lanes; l++) {
             v->constant[l] = (float)e->value;
@@ -323,7 +337,7 @@ static const float zeros[MAX_LANES];
 
 static const float *checked(struct machine *m, const struct value *v, const float *data)
 {
-    bool reg = v->kind == EXPR_REG;
+    bool reg = v->kind == EXPR_REG || v->kind == EXPR_LANE;
     if (!any_poison(data, reg ? 1 : v->lanes)) { /* a register is set with all its lanes */
         return data;
     }
@@ -368,7 +382,7 @@ static const float *value_now(struct machine *m, const struct value *v, float *r
     if (!from) {
         return zeros;
     }
-    if (v->kind == EXPR_SPLAT || v->kind == EXPR_PICK) {
+    if (v->kind == EXPR_SPLAT || v->kind == EXPR_PICK || v->kind == EXPR_LANE) {
         for (int l = 0; l < v->lanes; l++) {
             room[l] = from[v->offset[l]];
         }

@@ -195,6 +195,17 @@ static struct expr *read_pick(struct reader *r)
     return r->failed ? NULL : expr_pick(&r->b, 1, ref, a, every, base, e);
 }
 
+static struct expr *read_lane(struct reader *r)
+{
+    struct affine lane = read_affine(r);
+    expect(r, "of");
+    skip_space(r);
+    size_t first = r->pos;
+    const char *name = read_word(r, "a register");
+    struct reg_ref ref = read_reg(r, name, first);
+    return r->failed ? NULL : expr_lane(&r->b, ref, lane);
+}
+
 static struct expr *read_number(struct reader *r)
 {
     char digits[48];
@@ -263,6 +274,9 @@ static struct expr *read_expr(struct reader *r, int depth)
     if (accept(r, "pick")) {
         return read_pick(r);
     }
+    if (accept(r, "lane")) {
+        return read_lane(r);
+    }
     if (accept(r, "zero")) {
         return expr_const(&r->b, 1, 0.0);
     }
@@ -278,9 +292,14 @@ static struct expr *read_expr(struct reader *r, int depth)
     return r->failed ? NULL : expr_reg(&r->b, ref);
 }
 
+static bool is_register(const struct expr *expr)
+{
+    return expr->kind == EXPR_REG || expr->kind == EXPR_LANE;
+}
+
 static int lanes_of(const struct expr *expr)
 {
-    int lanes = expr->kind == EXPR_REG ? expr->type.lanes : 0;
+    int lanes = is_register(expr) ? expr->type.lanes : 0;
     for (int i = 0; i < 3 && expr->kind == EXPR_OP && expr->arg[i] != NULL && lanes == 0; i++) {
         lanes = lanes_of(expr->arg[i]);
     }
@@ -289,7 +308,7 @@ static int lanes_of(const struct expr *expr)
 
 static void set_lanes(struct expr *expr, int lanes)
 {
-    if (expr->kind != EXPR_REG) {
+    if (!is_register(expr)) {
         expr->type = (struct vtype){.element = ELEMENT_F32, .lanes = lanes};
     }
     for (int i = 0; i < 3 && expr->kind == EXPR_OP && expr->arg[i] != NULL; i++) {

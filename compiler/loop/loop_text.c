@@ -27,7 +27,7 @@ bool loop_name_is_valid(const char *name)
     static const char *const words[] = {"kernel", "in",    "out",   "inout",    "task",  "for",   "unroll",
                                         "if",     "reg",   "let",   "store",    "load",  "loadu", "splat",
                                         "pick",   "lanes", "fence", "prefetch", "zero",  "inf",   "nan",
-                                        "from",   "at",    "f32",   "i32",      "storeu"};
+                                        "from",   "at",    "f32",   "i32",      "storeu", "lane",  "of"};
     if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || *name == '_')) {
         return false;
     }
@@ -134,6 +134,10 @@ static void put_expr(struct text *out, const struct expr *expr)
         }
         break;
     case EXPR_REG: put_reg(out, &expr->reg); break;
+    case EXPR_LANE:
+        text_add(out, "lane %s of ", affine_text(out->arena, expr->lane));
+        put_reg(out, &expr->reg);
+        break;
     case EXPR_CONST: put_const(out, expr->value); break;
     case EXPR_OP:
         text_add(out, "%s(", vop_name(expr->op));
@@ -156,7 +160,7 @@ static bool names_register(const struct expr *expr)
             }
         }
     }
-    return expr->kind == EXPR_REG;
+    return expr->kind == EXPR_REG || expr->kind == EXPR_LANE;
 }
 
 /* ---- statements ---- */

@@ -10,8 +10,8 @@
  *   2  loop_bounds         the interval of each subscript, narrowed by the guards around it, lies inside its
  *                          dimension, with all lanes of a load or store and the block of 16 of a pick. Prefetches
  *                          may run past an end
- *   3  loop_reg_subscript  registers.c: their subscripts use only unrolled variables and constants, and stay
- *      loop_reg_unset      inside; each element is set before it is read
+ *   3  loop_reg_subscript  registers.c: their subscripts, and numbers of their lanes, use only unrolled variables and
+ *      loop_reg_unset      constants, and stay inside; each element is set before it is read
  *   4  loop_store_digits   subscripts of stores are mixed-radix digits (access.c) that use each variable around
  *                          them once, tasks too;
  *      loop_store_once     the boxes of a buffer do not meet;
@@ -167,6 +167,17 @@ static void check_ref(struct verifier *v, const struct element_ref *ref)
     }
 }
 
+static void check_unrolled(struct verifier *v, const struct reg_ref *ref, const struct affine *form)
+{
+    check_affine(v, form);
+    for (int i = 0; i < form->n; i++) {
+        if (form->term[i].var->kind != VAR_UNROLL) {
+            fail(v, CHECK_loop_reg_subscript, "%s: %s is not unrolled", reg_ref_text(v->arena, ref),
+                 form->term[i].var->name);
+        }
+    }
+}
+
 static void check_reg_ref(struct verifier *v, const struct reg_ref *ref)
 {
     if (find_visible(v, ref->reg) == NULL) {
@@ -174,13 +185,7 @@ static void check_reg_ref(struct verifier *v, const struct reg_ref *ref)
         return;
     }
     for (int d = 0; d < ref->reg->rank; d++) {
-        check_affine(v, &ref->at[d]);
-        for (int i = 0; i < ref->at[d].n; i++) {
-            if (ref->at[d].term[i].var->kind != VAR_UNROLL) {
-                fail(v, CHECK_loop_reg_subscript, "%s: %s is not unrolled", reg_ref_text(v->arena, ref),
-                     ref->at[d].term[i].var->name);
-            }
-        }
+        check_unrolled(v, ref, &ref->at[d]);
     }
 }
 
@@ -215,7 +220,10 @@ static void check_expr(struct verifier *v, const struct expr *expr)
                  (long long)expr->pick_base);
         }
     }
-    if (expr->kind == EXPR_REG) {
+    if (expr->kind == EXPR_LANE) {
+        check_unrolled(v, &expr->reg, &expr->lane);
+    }
+    if (expr->kind == EXPR_REG || expr->kind == EXPR_LANE) {
         check_reg_ref(v, &expr->reg);
         if (!same_type(expr->type, expr->reg.reg->type)) {
             fail(v, CHECK_loop_types, "%s is used with another type than it has", reg_ref_text(v->arena, &expr->reg));

@@ -27,6 +27,15 @@ struct run {
     const struct stmt *stmt, *blamed; /* a statement is blamed once, not for every turn */
 };
 
+static int64_t value_of(const struct run *v, const struct affine *form)
+{
+    int64_t value = form->c;
+    for (int t = 0; t < form->n; t++) {
+        value += form->term[t].k * v->value[form->term[t].var->id];
+    }
+    return value;
+}
+
 static bool *find_element(struct run *v, const struct reg_ref *ref)
 {
     size_t it = v->n_live - 1;
@@ -35,10 +44,7 @@ static bool *find_element(struct run *v, const struct reg_ref *ref)
         it--; /* rule 1: it is there */
     }
     for (int d = 0; d < ref->reg->rank; d++) {
-        int64_t i = ref->at[d].c;
-        for (int t = 0; t < ref->at[d].n; t++) {
-            i += ref->at[d].term[t].k * v->value[ref->at[d].term[t].var->id];
-        }
+        int64_t i = value_of(v, &ref->at[d]);
         if (i < 0 || i >= ref->reg->dim[d]) {
             if (v->blamed != v->stmt) {
                 diag_error_file(v->diags, CHECK_loop_reg_subscript, v->kernel->name, "%s: subscript %d is %lld of %lld",
@@ -52,9 +58,22 @@ static bool *find_element(struct run *v, const struct reg_ref *ref)
     return &v->live[it].set[element];
 }
 
+static void check_lane(struct run *v, const struct expr *expr)
+{
+    int64_t lane = value_of(v, &expr->lane);
+    if ((lane < 0 || lane >= expr->type.lanes) && v->blamed != v->stmt) {
+        v->blamed = v->stmt;
+        diag_error_file(v->diags, CHECK_loop_reg_subscript, v->kernel->name, "%s: lane %lld of %d",
+                        reg_ref_text(v->arena, &expr->reg), (long long)lane, expr->type.lanes);
+    }
+}
+
 static void run_expr(struct run *v, const struct expr *expr)
 {
-    if (expr->kind == EXPR_REG) {
+    if (expr->kind == EXPR_LANE) {
+        check_lane(v, expr);
+    }
+    if (expr->kind == EXPR_REG || expr->kind == EXPR_LANE) {
         const bool *set = find_element(v, &expr->reg);
         if (set != NULL && !*set && v->blamed != v->stmt) {
             v->blamed = v->stmt;
