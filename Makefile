@@ -23,10 +23,11 @@ say = $(if $(V),,@printf '%-6s %s\n' $(1) $@;)
 
 # ---- packages ----
 # To build netc and what the programs that it makes link; the demo's pictures; what the tests need (libclang-rt: the
-# sanitizers and the fuzzer).
+# sanitizers and the fuzzer; qemu-user: programs of other processors; gcc-12-aarch64-linux-gnu: the second compiler there).
 DEPS_BUILD = clang-19 libomp-19-dev flex bison libjansson-dev zlib1g-dev libpng-dev
 DEPS_DEMO  = $(DEPS_BUILD) dataset-fashion-mnist
-DEPS_TEST  = $(DEPS_DEMO) gcc qemu-user libclang-rt-19-dev libcriterion-dev python3 python3-numpy python3-torch
+DEPS_CROSS = lld-19 qemu-user gcc-12-aarch64-linux-gnu
+DEPS_TEST  = $(DEPS_DEMO) gcc libclang-rt-19-dev libcriterion-dev python3 python3-numpy python3-torch $(DEPS_CROSS)
 
 GOALS = $(if $(MAKECMDGOALS),$(MAKECMDGOALS),all)
 ifneq ($(filter test test-all units fuzz golden bench tables deps,$(GOALS)),)
@@ -58,12 +59,12 @@ UNITS    = $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.
 FUZZERS  = $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 GENERATED = build/gen/net.tab.c build/gen/lex.net.c
 
-.PHONY: all help deps test test-all units demo bench tables fuzz golden format install clean FORCE
+.PHONY: all help deps sysroot sysroot-aarch64 sysroot-x86_64 test test-all units demo bench tables fuzz golden format install clean FORCE
 
 all: $(OUT)/netc ## build the compiler, build/netc
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | awk -F'\t' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z0-9-]*\)[^:#]*:[^#]*## /\1\t/p' Makefile | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 # ---- the compiler ----
 $(OUT)/netc: $(OUT)/obj/compiler/main.o $(LIBRARY)
@@ -116,6 +117,18 @@ ifneq ($(SKIP_DEPS),1)
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
 endif
 
+# ---- other processors ----
+# Debian's packages for them, unpacked and never installed; see the script.
+sysroot-aarch64 sysroot-x86_64: sysroot-%: build/sysroot/%/packages ## libraries to cross-compile with, build/sysroot/
+
+build/sysroot/%/packages: compiler/targets/sysroot.sh
+	@mkdir -p build/sysroot
+	@compiler/targets/sysroot.sh $* build/sysroot/$*
+
+# For the tests: without a network they skip what needs it.
+sysroot:
+	@[ "$$(uname -m)" = aarch64 ] || $(MAKE) sysroot-aarch64 || true
+
 # ---- tests ----
 units: $(UNITS) $(if $(filter fuzz,$(SANITIZE)),,$(patsubst %,%_replay,$(FUZZERS)))
 
@@ -132,15 +145,15 @@ build/fuzz/fuzz/%: tests/fuzz/%.c build/fuzz/libnetc.a
 	$(call say,cc)$(COMPILE) -fsanitize=fuzzer -MMD -MP $< build/fuzz/libnetc.a $(LIBS) -o $@
 
 # The sanitised compiler and the unit tests that stand on it come with the tests: a part that does not compile is a failure there.
-test: all ## run the tests: the last line is `N passed, N failed, N skipped`
+test: all sysroot ## run the tests: the last line is `N passed, N failed, N skipped`
 	@$(MAKE) -k SANITIZE=1 SKIP_DEPS=1 build/san/netc units || true
 	@tests/run.sh
 
-test-all: all ## all networks on all targets, too
+test-all: all sysroot ## all networks on all targets, too
 	@$(MAKE) -k SANITIZE=1 SKIP_DEPS=1 build/san/netc units || true
 	@ALL=1 tests/run.sh
 
-golden: all ## rewrite the verdicts of the tests (then read the diff)
+golden: all sysroot ## rewrite the verdicts of the tests (then read the diff)
 	@$(MAKE) SANITIZE=1 SKIP_DEPS=1 build/san/netc
 	@UPDATE=1 tests/run.sh lang pass loop run generated
 
