@@ -6,7 +6,9 @@ dies from a signal, ends with 70 (a defect), or is complained about by a sanitiz
 
 import difflib
 import os
+import platform
 import re
+import shutil
 import subprocess
 import sys
 import traceback
@@ -19,9 +21,14 @@ NETC = BUILD / "netc"
 SANITISED = BUILD / "san" / "netc"  # with ASan, UBSan and the leak check: what the file tests run
 UPDATE = os.environ.get("UPDATE") == "1"
 ALL = os.environ.get("ALL") == "1"
-# Targets and clang's flags for each, out of the compiler's own table.
-TARGETS = dict(re.findall(r'^TARGET\("([^"]+)",\s*"[^"]*",\s*"[^"]*",[^"]*"([^"]*)"',
-                          (ROOT / "compiler/targets/targets.def").read_text(), re.M))
+# Out of the compiler's own table: clang's flags for each target of this architecture, (architecture, flags) for the others.
+TARGETS, FOREIGN = {}, {}
+for row in re.findall(r"^TARGET\((.*)\)$", (ROOT / "compiler/targets/targets.def").read_text(), re.M):
+    name, isa, helpers, arch, flags, summary = re.findall(r'"([^"]*)"', row)
+    if arch in ("", platform.machine()):
+        TARGETS[name] = flags
+    else:
+        FOREIGN[name] = (arch, flags)
 CASES_FAILED = 3  # how a group ends that ran to its end: any other code but 0 means that it broke
 JOBS = int(os.environ.get("TEST_JOBS", "2"))
 
@@ -64,6 +71,31 @@ def run(command, cwd=ROOT, timeout=120, stdin=b"", env=None, binary=False):
 
 def netc(*arguments, binary=SANITISED, **options):
     return run([binary, *arguments], **options)
+
+
+def sysroot(arch):
+    """Headers and libraries of an architecture that this machine is not."""
+    path = Path(os.environ.get("NETC_SYSROOT") or BUILD / "sysroot" / arch)
+    if not (path / "usr/include/stdio.h").exists():
+        raise Skip(f"no {arch} libraries in {path} (`make sysroot-{arch}`)")
+    return path
+
+
+def clang_flags(target):
+    """With which clang takes the C of a target; a target of another architecture needs its sysroot."""
+    if target in TARGETS:
+        return TARGETS[target].split()
+    arch, flags = FOREIGN[target]
+    return [f"--target={arch}-linux-gnu", f"--sysroot={sysroot(arch)}", *flags.split()]
+
+
+def emulator(target):
+    """What stands before a program of a target of another architecture."""
+    arch = FOREIGN[target][0]
+    program = shutil.which(f"qemu-{arch}") or shutil.which(f"qemu-{arch}-static")
+    if not program:
+        raise Skip(f"qemu-{arch} is missing (Debian's qemu-user)")
+    return [program, "-L", sysroot(arch)]
 
 
 def expect_done(result, what):

@@ -16,6 +16,9 @@ static const char helpers_avx512[] = {
 static const char helpers_avx2[] = {
 #embed "../targets/helpers_avx2.h"
     , '\0'};
+static const char helpers_neon[] = {
+#embed "../targets/helpers_neon.h"
+    , '\0'};
 static const char helpers_scalar[] = {
 #embed "../targets/helpers_scalar.h"
     , '\0'};
@@ -25,6 +28,7 @@ static const struct {
 } helpers[] = {
     {"helpers_avx512.h", helpers_avx512},
     {"helpers_avx2.h", helpers_avx2},
+    {"helpers_neon.h", helpers_neon},
     {"helpers_scalar.h", helpers_scalar},
 };
 

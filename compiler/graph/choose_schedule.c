@@ -24,7 +24,11 @@ static double most(double a, double b)
 /* Cycles of one step of the reduction of a tile of `cols` positions and `nv` vectors. */
 static double step_cycles(int64_t cols, int64_t nv, const struct target *t)
 {
-    double multiply = (double)(cols * nv) / 2, loads = (double)(cols + nv) / 2;
+    double multiply = (double)(cols * nv) / 2, inputs = (double)cols / (t->by_lane ? t->lanes : 1);
+    double loads = (inputs + (double)nv) / 2;
+    if (t->by_lane) {
+        multiply += loads / 2; /* small cores are among them, which issue two instructions a cycle, of whatever kind */
+    }
     double stream = (double)(nv * t->lanes * 4) / 40; /* weights come from the second-level cache, never quite hidden */
     return most(most(multiply, loads), most(stream, LATENCY)) + stream / 4;
 }
@@ -56,7 +60,7 @@ static struct tile best_tile(int64_t rows, int64_t positions, int64_t vectors, i
         if (even && vectors % nv)
             continue;
         for (int64_t cols = 1; cols <= least(positions, MAX_COLS); cols++) {
-            if (cols * nv + nv + 1 > t->registers)
+            if (cols * nv + nv + (t->by_lane ? cols + 1 : 1) > t->registers)
                 break;
             int64_t full = vectors / nv, rest = vectors % nv;
             double cycles =

@@ -3,6 +3,11 @@
  *
  *   for o, q, t { acc = bias; for ib, ky, kx, i { wv = w[o, ib, ky, kx, i]; unroll p { acc[p] += splat x[ib, .., i] * wv } } y = acc }
  *
+ * Where the processor multiplies by a lane of a register for nothing, as many inputs as a vector holds are loaded at once for
+ * each position, and serve as many steps; the sums are the same:
+ *
+ *   for iq { unroll p { xv[p] = x[.., 4iq] }; unroll i 0..4 { wv = w[.., 4iq + i]; unroll p { acc[p] += lane i of xv[p] * wv } } }
+ *
  * Any stride, dilation, kernel and group width of whole blocks (or a fraction of one on the input's side). Padding is the border
  * of the input. Few input channels (pixels): the reduction runs over the row of kernel columns and channels at once.
  */
@@ -16,6 +21,7 @@ struct direct {
     struct affine group, band; /* which group; which band of rows */
     struct affine sub; /* which part of a block */
     bool pixels;
+    int64_t quad; /* inputs a load, each used by its lane; 0: one at a time */
 };
 
 static int64_t rows_a_block(const struct direct *c) /* of weights */
@@ -126,7 +132,9 @@ static struct element_ref input_at(const struct lowering *l, const struct direct
     (void)l;
 }
 
-static void step_body(struct lowering *l, struct direct *c, const struct tile *t, struct reg *acc, const struct step *k)
+/* acc[p, ..] += input of position p * weights of step k. The input is lane `lane` of xv[p]; without xv, one of memory. */
+static void step_body(struct lowering *l, struct direct *c, const struct tile *t, struct reg *acc, const struct step *k,
+                      struct reg *xv, struct affine lane)
 {
     struct builder *b = &l->build;
     struct reg *wv = emit_reg(b, fresh(l, "wv"), vector(l->lanes), 2, (int64_t[]){t->nb, c->nu});
@@ -135,13 +143,54 @@ static void step_body(struct lowering *l, struct direct *c, const struct tile *t
     end(l, u);
     end(l, v);
     struct affine p = loop(l, VAR_UNROLL, "p", t->cols);
-    struct expr *xs = emit_let(b, fresh(l, "xs"), expr_splat(b, l->lanes, input_at(l, c, t, k, p)));
+    struct expr *xs = xv ? expr_lane(b, reg_at(xv, p), lane)
+                         : emit_let(b, fresh(l, "xs"), expr_splat(b, l->lanes, input_at(l, c, t, k, p)));
     v = loop(l, VAR_UNROLL, "v", t->nb), u = loop(l, VAR_UNROLL, "u", c->nu);
     struct reg_ref a = accumulator(acc, p, v, u);
     emit_set(b, a, expr_op(b, VOP_fma, xs, expr_reg(b, reg_at(wv, v, u)), expr_reg(b, a)));
     end(l, u);
     end(l, v);
     end(l, p);
+}
+
+/* The steps k->i + [first, first + n) out of one load for each position. */
+static void steps_by_lane(struct lowering *l, struct direct *c, const struct tile *t, struct reg *acc,
+                          const struct step *k, int64_t first, int64_t n)
+{
+    struct builder *b = &l->build;
+    struct reg *xv = emit_reg(b, fresh(l, "xv"), vector(l->lanes), 1, (int64_t[]){t->cols});
+    struct affine p = loop(l, VAR_UNROLL, "p", t->cols);
+    emit_set(b, reg_at(xv, p), expr_load(b, l->lanes, input_at(l, c, t, k, p)));
+    end(l, p);
+    struct affine i = loop(l, VAR_UNROLL, "i", n), lane = affine_plus(i, first);
+    struct step one = *k;
+    one.i = affine_add(k->i, lane);
+    step_body(l, c, t, acc, &one, xv, lane);
+    end(l, i);
+}
+
+/* Steps 0 to `rows` of one tap and block. What is left over after whole vectors is loaded with the lanes behind it, where a
+ * block has them; else with the lanes before it. */
+static void steps(struct lowering *l, struct direct *c, const struct tile *t, struct reg *acc, struct step *k,
+                  int64_t rows)
+{
+    bool blocks = c->x->dim[c->x->rank - 1] == BLOCK;
+    if (!c->quad || (rows < c->quad && !blocks)) {
+        k->i = loop(l, VAR_FOR, "i", rows);
+        step_body(l, c, t, acc, k, NULL, l->zero);
+        end(l, k->i);
+        return;
+    }
+    int64_t whole = rows / c->quad, rest = rows % c->quad;
+    if (whole) {
+        struct affine iq = loop(l, VAR_FOR, "iq", whole);
+        k->i = affine_scale(iq, c->quad);
+        steps_by_lane(l, c, t, acc, k, 0, c->quad);
+        end(l, iq);
+    }
+    k->i = affine_const(blocks ? rows - rest : rows - c->quad);
+    if (rest)
+        steps_by_lane(l, c, t, acc, k, blocks ? 0 : c->quad - rest, rest);
 }
 
 /* Blocks [first, first + blocks) of the input with `rows` channels each, over all taps. */
@@ -155,9 +204,7 @@ static void reduce_blocks(struct lowering *l, struct direct *c, const struct til
     k.ib = affine_add(first, ib);
     k.ky = loop(l, VAR_FOR, "ky", c->d.kh);
     k.kx = c->pixels ? affine_const(0) : loop(l, VAR_FOR, "kx", c->d.kw);
-    k.i = loop(l, VAR_FOR, "i", rows);
-    step_body(l, c, t, acc, &k);
-    end(l, k.i);
+    steps(l, c, t, acc, &k, rows);
     end(l, k.kx);
     end(l, k.ky);
     end(l, ib);
@@ -307,6 +354,7 @@ struct kernel *lower_direct(struct lowering *l)
     c.nb = nv < l->vectors ? 1 : nv / l->vectors;
     c.subs = l->vectors / c.nu;
     c.pixels = c.d.block < BLOCK && c.d.dx == 1 && !l->flat;
+    c.quad = l->target->by_lane && c.d.lanes_in % l->lanes == 0 ? l->lanes : 0;
     use_buffers(l, &c);
     c.band = band_task(l, &c);
     if (c.d.groups > 1)

@@ -159,16 +159,17 @@ static void positions(struct lowering *l, struct spread *c, struct affine first,
         }
 }
 
-/* Zeros in the lanes behind the last whole group: with vectors they come out of zero weights. */
+/* Zeros in the lanes behind the last whole group, for vectors inside one group; others get them out of zero weights. */
 static void pad_lanes(struct lowering *l, struct spread *c, struct affine first)
 {
     int64_t used = BLOCK / c->d.oc * c->d.oc;
     if (used == BLOCK)
         return;
     struct affine q = loop(l, VAR_FOR, "q", c->s.band), x = loop(l, VAR_FOR, "ox", c->d.ow),
-                  u = loop(l, VAR_FOR, "u", BLOCK - used);
-    emit_store(&l->build, result_at(l, l->out, c->block, affine_add(first, q), x, affine_plus(u, used)), zero_of(l, 1),
-               1);
+                  u = loop(l, VAR_FOR, "u", (BLOCK - used) / l->lanes);
+    struct affine lane = affine_plus(affine_scale(u, l->lanes), used);
+    emit_store(&l->build, result_at(l, l->out, c->block, affine_add(first, q), x, lane), zero_of(l, l->lanes),
+               l->lanes);
     end(l, u);
     end(l, x);
     end(l, q);
@@ -186,8 +187,7 @@ static void vectors(struct lowering *l, struct spread *c, struct affine first)
         positions(l, c, first, c->s.band);
         end(l, u);
         end(l, g);
-        if (l->lanes == 1)
-            pad_lanes(l, c, first);
+        pad_lanes(l, c, first);
         return;
     }
     if (c->d.ic == 1 && oc == 1) {

@@ -10,6 +10,7 @@ typedef uint32_t u32x8 __attribute__((vector_size(32)));
 
 inlined f32x8 zero8(void)                        { return (f32x8){0}; }
 inlined f32x8 splat8(f32 s)                      { return s - zero8(); } /* s + zero is an addition: -0 */
+inlined f32x8 dup8(f32x8 v, int l)               { return splat8(v[l]); }
 inlined f32x8 load8(const f32 *p)                { return _mm256_load_ps(p); }
 inlined f32x8 loadu8(const f32 *p)               { return _mm256_loadu_ps(p); }
 inlined void  store8(f32 *p, f32x8 v)            { _mm256_store_ps(p, v); }

@@ -10,6 +10,7 @@ typedef uint32_t u32x16 __attribute__((vector_size(64)));
 
 inlined f32x16 zero16(void)                         { return (f32x16){0}; }
 inlined f32x16 splat16(f32 s)                       { return s - zero16(); } /* s + zero is an addition: -0 */
+inlined f32x16 dup16(f32x16 v, int l)               { return splat16(v[l]); }
 inlined f32x16 load16(const f32 *p)                 { return _mm512_load_ps(p); }
 inlined f32x16 loadu16(const f32 *p)                { return _mm512_loadu_ps(p); }
 inlined void   store16(f32 *p, f32x16 v)            { _mm512_store_ps(p, v); }

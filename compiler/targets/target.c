@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#define TARGET(name, isa, helpers, lanes, registers, l1, l2, flags, summary) \
-    {name, isa, helpers, flags, summary, lanes, registers, l1, l2},
+#define TARGET(name, isa, helpers, lanes, registers, by_lane, l1, l2, arch, flags, summary) \
+    {name, isa, helpers, flags, summary, arch, lanes, registers, by_lane, l1, l2},
 #define TARGET_SET(...)
 static const struct target targets[] = {
 #include "targets/targets.def"
@@ -81,15 +81,31 @@ static bool has_avx512(void)
 }
 #endif
 
+#if defined(__x86_64__)
+static const char own_arch[] = "x86_64";
+#elif defined(__aarch64__)
+static const char own_arch[] = "aarch64";
+#else
+static const char own_arch[] = "unknown";
+#endif
+
+const char *target_foreign_arch(const struct target *target)
+{
+    return *target->arch && strcmp(target->arch, own_arch) != 0 ? target->arch : NULL;
+}
+
 bool target_runs_here(const struct target *target)
 {
+    if (target_foreign_arch(target)) {
+        return false;
+    }
     if (strcmp(target->isa, "avx512") == 0) {
         return has_avx512();
     }
     if (strcmp(target->isa, "avx2") == 0) {
         return has_avx2();
     }
-    return strcmp(target->isa, "scalar") == 0;
+    return true; /* NEON is there on every 64-bit ARM */
 }
 
 const struct target *target_native(void)

@@ -10,8 +10,10 @@ struct target {
     const char *helpers;   /* which helper header the C includes: helpers_avx512.h */
     const char *flags;     /* for clang: -march=x86-64-v4 -mprefer-vector-width=512 */
     const char *summary;
+    const char *arch;      /* aarch64, as in the triple aarch64-linux-gnu; "": the C is for any */
     int lanes;             /* f32 in a vector register */
     int registers;         /* vector registers */
+    bool by_lane;          /* a multiply-add takes a factor from any lane of a register, for nothing */
     int l1, l2;            /* bytes a core may count on */
 };
 
@@ -28,5 +30,7 @@ const struct target *target_at(int i);                 /* NULL past the last */
 /* The best target that the processor at hand runs. */
 const struct target *target_native(void);
 bool target_runs_here(const struct target *);
+/* The architecture that its programs are cross-compiled for; NULL: it is this machine's own. */
+const char *target_foreign_arch(const struct target *);
 
 #endif

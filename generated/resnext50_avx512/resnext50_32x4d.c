@@ -146,7 +146,7 @@ inlined uint32_t f32_bits(f32 f) { uint32_t u; memcpy(&u, &f, sizeof u); return 
  * off.) */
 inlined f32 fma1(f32 a, f32 b, f32 c)
 {
-#ifndef __FMA__
+#if !defined(__FMA__) && !defined(__aarch64__)
     double sum = (double)a * b + c;
     uint64_t u;
     memcpy(&u, &sum, sizeof u);
@@ -197,6 +197,7 @@ typedef uint32_t u32x16 __attribute__((vector_size(64)));
 
 inlined f32x16 zero16(void)                         { return (f32x16){0}; }
 inlined f32x16 splat16(f32 s)                       { return s - zero16(); } /* s + zero is an addition: -0 */
+inlined f32x16 dup16(f32x16 v, int l)               { return splat16(v[l]); }
 inlined f32x16 load16(const f32 *p)                 { return _mm512_load_ps(p); }
 inlined f32x16 loadu16(const f32 *p)                { return _mm512_loadu_ps(p); }
 inlined void   store16(f32 *p, f32x16 v)            { _mm512_store_ps(p, v); }

@@ -82,7 +82,7 @@ inlined uint32_t f32_bits(f32 f) { uint32_t u; memcpy(&u, &f, sizeof u); return 
  * off.) */
 inlined f32 fma1(f32 a, f32 b, f32 c)
 {
-#ifndef __FMA__
+#if !defined(__FMA__) && !defined(__aarch64__)
     double sum = (double)a * b + c;
     uint64_t u;
     memcpy(&u, &sum, sizeof u);
@@ -133,6 +133,7 @@ typedef uint32_t u32x8 __attribute__((vector_size(32)));
 
 inlined f32x8 zero8(void)                        { return (f32x8){0}; }
 inlined f32x8 splat8(f32 s)                      { return s - zero8(); } /* s + zero is an addition: -0 */
+inlined f32x8 dup8(f32x8 v, int l)               { return splat8(v[l]); }
 inlined f32x8 load8(const f32 *p)                { return _mm256_load_ps(p); }
 inlined f32x8 loadu8(const f32 *p)               { return _mm256_loadu_ps(p); }
 inlined void  store8(f32 *p, f32x8 v)            { _mm256_store_ps(p, v); }

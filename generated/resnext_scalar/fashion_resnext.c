@@ -82,7 +82,7 @@ inlined uint32_t f32_bits(f32 f) { uint32_t u; memcpy(&u, &f, sizeof u); return 
  * off.) */
 inlined f32 fma1(f32 a, f32 b, f32 c)
 {
-#ifndef __FMA__
+#if !defined(__FMA__) && !defined(__aarch64__)
     double sum = (double)a * b + c;
     uint64_t u;
     memcpy(&u, &sum, sizeof u);

@@ -11,7 +11,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from tap import NETC, ROOT, TARGETS, UPDATE, Failure, expect_done, main, netc, run, verdict
+from tap import NETC, ROOT, UPDATE, Failure, clang_flags, expect_done, main, netc, run, verdict
 
 GENERATED = ROOT / "generated"
 
@@ -48,7 +48,7 @@ def check(folder, arguments):
                 check_header(path)
                 continue
             name_of_target = re.search(r"--target=(\S+)", " ".join(arguments)).group(1)
-            got = run(["clang-19", "-std=c17", "-fopenmp", "-Wall", "-Wextra", *TARGETS[name_of_target].split(), f"-I{ROOT}/runtime",
+            got = run(["clang-19", "-std=c17", "-fopenmp", "-Wall", "-Wextra", *clang_flags(name_of_target), f"-I{ROOT}/runtime",
                        "-fsyntax-only", path])
             if got.code != 0 or got.err:
                 raise Failure(f"{name} does not compile cleanly\n{got.err[:3000]}")

@@ -105,7 +105,7 @@ Test(emit, long_lines_break)
 
 /* ---- every operation ---- */
 
-enum { ROWS = 64, RESULTS = VOP_COUNT + 6 };
+enum { ROWS = 64, RESULTS = VOP_COUNT + 7 };
 
 #define VOP(name, arity, ...) {#name, arity},
 static const struct {
@@ -127,6 +127,9 @@ static struct kernel *all_operations(struct arena *arena, int lanes)
         "kernel all_%d { in x f32[%d, 16]; in z f32[%d, 16]; in u f32[%d, 17]; out y f32[%d, %d, 16]; task r 0..%d\n",
         lanes, ROWS, ROWS, ROWS, ROWS, RESULTS, ROWS);
     for (int h = 0; h < 16; h += lanes) {
+        text_add(&t, "let x%d %s = load x[r, %d]\n", h, type, h);
+        text_add(&t, "unroll i%d %d..%d { store y[r, %d, %d] = fma(lane i%d of x%d, x%d, x%d) }\n", h, lanes - 1, lanes,
+                 VOP_COUNT + 6, h, h, h, h, h);
         for (int k = 0; k < VOP_COUNT; k++) {
             text_add(&t, "store y[r, %d, %d] %s = %s(load x[r, %d]", k, h, type, vops[k].name, h);
             if (vops[k].arity > 1) {
@@ -268,12 +271,15 @@ Test(emit, exp_is_accurate)
 
 Test(emit, gcc_takes_it_too)
 {
-    if (system("gcc -march=x86-64-v4 -E -x c /dev/null > /dev/null 2>&1") != 0) {
+    if (system("gcc -E -x c /dev/null > /dev/null 2>&1") != 0) {
         cr_skip_test("no gcc here");
     }
     struct arena *arena = arena_new("test");
     const struct target *target;
     for (int i = 0; (target = target_at(i)); i++) {
+        if (target_foreign_arch(target)) {
+            continue; /* tests/aarch64 */
+        }
         struct kernel *kernel = all_operations(arena, target->lanes);
         remove_object(arena, build_kernels(arena, target, &kernel, 1, "gcc", "-c"));
     }
