@@ -36,6 +36,7 @@ struct build { /* one run of build_output */
     struct diags *diags;
     struct arena *arena;
     const char *compiler;
+    struct cross cross;
     const char *temporary; /* the private directory */
     const char *sources; /* where the generated C lies: it, or job->keep_dir */
     const char *runtime; /* job->runtime_dir, absolute */
@@ -66,6 +67,14 @@ static void add_words(struct build *build, struct words *words, const char *text
         size_t n = strcspn(text, " ");
         add_word(build, words, arena_copy(build->arena, text, n));
         text += n;
+    }
+}
+
+/* The words of a list that ends with NULL. */
+static void add_list(struct build *build, struct words *words, const char *const *list)
+{
+    while (*list) {
+        add_word(build, words, *list++);
     }
 }
 
@@ -136,9 +145,27 @@ static bool find_compiler(struct build *build)
     return true;
 }
 
+/* lld alone links for an architecture that is not this machine's. */
+static bool find_linker(struct build *build)
+{
+    const char *name = "ld.lld";
+    if (!build->cross.sysroot || temporary_interrupted() ||
+        strcmp(output_of(build, build->compiler, "-print-prog-name=ld.lld"), name) != 0 ||
+        find_program(build->arena, name)) {
+        return true;
+    }
+    diag_error_file(build->diags, CHECK_build_compiler, "netc",
+                    "ld.lld was not found, which links for %s: install it with: apt-get install lld-19",
+                    build->job->arch);
+    return false;
+}
+
 /* The directory of libomp where the loader would not look by itself (a clang outside of the system), or NULL. */
 static const char *openmp_rpath(struct build *build)
 {
+    if (build->cross.sysroot) {
+        return NULL;
+    }
     static const char *const usual[] = {"/lib/", "/usr/lib/", "/lib64/", "/usr/lib64/", "/usr/local/lib/"};
     const char *library = output_of(build, build->compiler, "-print-file-name=libomp.so");
     const char *slash = strrchr(library, '/');
@@ -171,7 +198,10 @@ static void report_failure(struct build *build, const struct child *child, const
     int shown = length < SHOWN_LOG ? (int)length : SHOWN_LOG;
     diag_error_file(build->diags, CHECK_build_compile, file, "%s failed (%s)%s%.*s%s", build->compiler, how,
                     length ? ":\n" : "", shown, log ? log : "", length > SHOWN_LOG ? "\n..." : "");
-    if (!generated) {
+    if (!generated && build->cross.sysroot) {
+        diag_note(build->diags, NO_SPAN, "the runtime needs libomp, jansson, libpng and zlib of %s in %s",
+                  build->job->arch, build->cross.sysroot);
+    } else if (!generated) {
         diag_note(build->diags, NO_SPAN, "%s", install_libraries);
     } else if (!build->job->keep_dir) {
         diag_note(build->diags, NO_SPAN, "--keep=DIR keeps the generated C");
@@ -185,6 +215,7 @@ static void add_compilation(struct build *build, const char *flags, const char *
     const char *object = arena_printf(build->arena, "%s/%s", build->temporary, name);
     struct words words = {0};
     add_word(build, &words, build->compiler);
+    add_list(build, &words, build->cross.compile);
     add_words(build, &words, flags);
     add_word(build, &words, "-I");
     add_word(build, &words, build->runtime);
@@ -273,6 +304,8 @@ static struct child link_command(struct build *build, const char *options, const
     struct words words = {0};
     const char *rpath = openmp_rpath(build);
     add_word(build, &words, build->compiler);
+    add_list(build, &words, build->cross.compile);
+    add_list(build, &words, build->cross.link);
     add_word(build, &words, "-fopenmp");
     add_words(build, &words, options);
     for (size_t i = 0; i < build->n_object; i++) {
@@ -370,9 +403,14 @@ static const struct build_file *header_of(const struct build_job *job)
     return header;
 }
 
-/* Where ld finds libomp, for a caller that is no clang. */
+/* Where ld finds libomp, for a caller that is no clang; for another architecture as seen from its root. */
 static const char *openmp_libraries(struct build *build)
 {
+    if (build->cross.sysroot) {
+        const char *folder = build->cross.link[1];
+        return folder ? arena_printf(build->arena, "-L%s -lomp -lm", folder + 2 + strlen(build->cross.sysroot))
+                      : "-lomp -lm";
+    }
     const char *library = output_of(build, build->compiler, "-print-file-name=libomp.so");
     const char *slash = strrchr(library, '/');
     return slash ? arena_printf(build->arena, "-L%.*s -lomp -lm", (int)(slash - library), library) : "-lomp -lm";
@@ -474,8 +512,9 @@ bool build_output(struct diags *diags, const struct build_job *job)
         diag_error_file(diags, CHECK_build_write, "netc", "no temporary directory can be made: %s", strerror(errno));
         return false;
     }
-    bool good = find_compiler(&build) && claim_outputs(&build) && write_sources(&build) && compile_all(&build) &&
-                link_all(&build) && rename_outputs(&build);
+    bool good = find_compiler(&build) && find_cross(diags, job, &build.cross) && find_linker(&build) &&
+                claim_outputs(&build) && write_sources(&build) && compile_all(&build) && link_all(&build) &&
+                rename_outputs(&build);
     if (!good) {
         temporary_discard();
         if (build.made) {

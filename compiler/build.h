@@ -30,6 +30,8 @@ struct build_job {
     const char *description; /* for the pkg-config file: a line */
     const char *output;      /* the executable, or the folder of the others */
     const char *runtime_dir; /* where model.h and the runtime's sources are */
+    const char *arch;        /* cross-compiled for: aarch64; NULL: this machine's own */
+    const char *sysroot;     /* headers and libraries of arch; NULL: looked for */
     const char *keep_dir;    /* the generated files stay here, also when clang fails; NULL: they go */
     int jobs;                /* clangs at once; 0: as many as cores */
 };
@@ -41,6 +43,13 @@ bool build_output(struct diags *, const struct build_job *);
 
 /* Writes the C files and the weights into a folder, which is made if need be: all of them or none. */
 bool emit_to_directory(struct diags *, const struct build_job *, const char *directory);
+
+/* ---- build_cross.c ---- */
+struct cross { /* words for clang, ending with NULL; none where nothing is crossed */
+    const char *compile[3], *link[3]; /* link: besides those of compile */
+    const char *sysroot;
+};
+bool find_cross(struct diags *, const struct build_job *, struct cross *); /* false after a diagnostic */
 
 /* ---- build_files.c: what the driver writes ---- */
 bool write_file(struct diags *, const char *path, const void *bytes, size_t n);

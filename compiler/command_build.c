@@ -165,6 +165,8 @@ bool command_build(struct netc *n)
                                       : o->kind == BUILD_EXE ? g->name
                                                              : ".",
                             .runtime_dir = data_folder(n->perm, "runtime"),
+                            .arch = target_foreign_arch(o->target),
+                            .sysroot = o->sysroot,
                             .keep_dir = o->keep,
                             .jobs = o->jobs};
     return o->emit_c ? emit_to_directory(n->diags, &job, o->emit_c) : build_output(n->diags, &job);

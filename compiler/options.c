@@ -52,6 +52,7 @@ enum {
     OPT_NAME,
     OPT_WEIGHTS_FILE,
     OPT_JOBS,
+    OPT_SYSROOT,
     OPT_PARTS,
     OPT_VERSION
 };
@@ -68,6 +69,9 @@ static const struct {
     {R, 'o', "output", "=FILE.npy", "where the output goes"},
     {B | R, OPT_WEIGHTS, "weights", "=FILE|synthetic", "a safetensors file with the network's parameters"},
     {B | S | P, OPT_TARGET, "target", "=NAME", "native (default) or a processor family; --target=help lists them"},
+    {B, OPT_SYSROOT, "sysroot", "=DIR",
+     "headers and libraries of a target of another architecture (default: $NETC_SYSROOT, else what `make "
+     "sysroot-aarch64` made)"},
     {B | C | S, OPT_BATCH, "batch", "=N", "images a run (default 1)"},
     {B, OPT_KIND, "kind", "=KIND",
      "exe (default); static, shared: a library with its header and pkg-config file; source: a folder to build "
@@ -245,6 +249,7 @@ static void apply(struct options *o, struct lists *l, int value, const char *arg
     case OPT_KIND: o->kind = kind_option(c, argument); break;
     case OPT_NAME: o->name = name_option(c, argument); break;
     case OPT_WEIGHTS_FILE: o->weights_file = argument; break;
+    case OPT_SYSROOT: o->sysroot = argument; break;
     case OPT_KEEP: o->keep = argument; break;
     case OPT_EMIT_C: o->emit_c = argument; break;
     case OPT_PARTS: o->parts = number(c, "parts", argument, MOST_PARTS); break;
@@ -351,6 +356,8 @@ struct options read_options(struct arena *a, int argc, char **argv)
     read_arguments(&o, argv + 1 + optind, argc - 1 - optind);
     if (!o.target)
         o.target = target_native();
+    if (o.sysroot && !target_foreign_arch(o.target))
+        usage(o.command, "--sysroot is for targets of another architecture, %s is this machine's own", o.target->name);
     PUSH(a, l.dir, l.n_dir, l.cap_dir, data_folder(a, "netdefs"));
     o.front.define = l.define;
     o.front.n_define = (int)l.n_define;

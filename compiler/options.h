@@ -20,6 +20,7 @@ struct options {
     const char *weights_file;     /* --weights-file: where the packed weights go; NULL: into the output */
     const char *weights, *output, *input;
     const char *keep;             /* --keep=DIR: the generated C stays there */
+    const char *sysroot;          /* --sysroot=DIR: libraries of another architecture; NULL: looked for */
     const char *emit_c;           /* --emit-c=DIR: the C and the packed weights, nothing is built */
     const char *after;            /* show --ir=after:PASS */
     const char *passes;           /* pass PASSES FILE */
