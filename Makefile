@@ -1,8 +1,8 @@
 # netc: the only entry point. `make help` lists the targets; everything that is made lies under build/.
 #
 # On Debian every target that builds first installs what is missing (see `deps`). Elsewhere the packages are named and
-# make goes on. Variables: V=1 (show commands), SANITIZE=1 (a compiler with ASan and UBSan, build/san/netc), SKIP_DEPS=1,
-# PREFIX, DESTDIR, FUZZ_SECONDS, CC, CFLAGS.
+# make goes on. Variables: V=1 (show commands), SANITIZE=1 (a compiler with ASan and UBSan, build/san/netc), CROSS=aarch64
+# (one that runs there, build/aarch64/netc), SKIP_DEPS=1, PREFIX, DESTDIR, FUZZ_SECONDS, CC, CFLAGS.
 
 SHELL   = /bin/bash
 CC      = clang-19
@@ -45,13 +45,17 @@ MODE     = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sani
 else ifeq ($(SANITIZE),fuzz)
 OUT      = build/fuzz
 MODE     = -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+else ifneq ($(CROSS),)
+OUT      = build/$(CROSS)
+MODE     = $(CFLAGS) --target=$(CROSS)-linux-gnu --sysroot=build/sysroot/$(CROSS)
+LINK     = -fuse-ld=lld
 else
 OUT      = build
 MODE     = $(CFLAGS)
 endif
 
 COMPILE  = $(CC) -std=c17 -D_GNU_SOURCE -Icompiler -Ibuild/gen -I. -Wall -Wextra $(MODE)
-LIBS     = -ljansson -lm
+LIBS     = $(LINK) -ljansson -lm
 SOURCES  = $(wildcard compiler/*.c compiler/*/*.c)
 OBJECTS  = $(SOURCES:%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/net.tab.o $(OUT)/obj/gen/lex.net.o
 LIBRARY  = $(OUT)/libnetc.a
@@ -83,7 +87,7 @@ $(OUT)/obj/gen/%.o: build/gen/%.c $(OUT)/obj/command | $(GENERATED)
 	$(call say,cc)$(COMPILE) -MMD -MP -c $< -o $@
 
 # Changes when the way of compiling does, so that all is compiled again.
-$(OUT)/obj/command: FORCE | deps
+$(OUT)/obj/command: FORCE | deps $(if $(CROSS),build/sysroot/$(CROSS)/packages)
 	@mkdir -p $(@D)
 	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' > $@
 
