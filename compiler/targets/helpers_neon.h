@@ -61,7 +61,7 @@ inlined f32x4 sigmoid4(f32x4 x) { return splat4(1.0f) / (splat4(1.0f) + exp4(-x)
 inlined f32x4 silu4(f32x4 x)    { return x / (splat4(1.0f) + exp4(-x)); }
 
 /* What this processor lacks of what the code was compiled for; NULL: nothing, NEON is part of the architecture. */
-__attribute__((unused)) static const char *lacks(void)
+anywhere __attribute__((unused)) static const char *lacks(void)
 {
     return NULL;
 }

@@ -65,6 +65,11 @@ typedef float f32;
 #else
 #define unroll  _Pragma("GCC unroll 64") for
 #endif
+#ifdef __x86_64__
+#define anywhere __attribute__((target("no-avx"))) /* runs before it is known what the processor has */
+#else
+#define anywhere
+#endif
 #define fence       __asm__ volatile("" ::: "memory")
 #define renew(v)    __asm__ volatile("" : "+r"(v))
 #define prefetch(p) __builtin_prefetch(p, 0, 3)
@@ -179,7 +184,7 @@ inlined f32x4 sigmoid4(f32x4 x) { return splat4(1.0f) / (splat4(1.0f) + exp4(-x)
 inlined f32x4 silu4(f32x4 x)    { return x / (splat4(1.0f) + exp4(-x)); }
 
 /* What this processor lacks of what the code was compiled for; NULL: nothing, NEON is part of the architecture. */
-__attribute__((unused)) static const char *lacks(void)
+anywhere __attribute__((unused)) static const char *lacks(void)
 {
     return NULL;
 }
@@ -1246,13 +1251,13 @@ const char *const fashion_resnext_logits_labels[FASHION_RESNEXT_LOGITS_CLASSES] 
     "Ankle boot",
 };
 
-static const char *pick(fashion_resnext_net *net)
+anywhere static const char *pick(fashion_resnext_net *net)
 {
     net->variant = 0;
     return lacks();
 }
 
-int fashion_resnext_open(fashion_resnext_net *net, const char *weights_file)
+anywhere int fashion_resnext_open(fashion_resnext_net *net, const char *weights_file)
 {
     if (!net) {
         return FASHION_RESNEXT_ERROR_ARGUMENT;

@@ -43,15 +43,17 @@ static inline struct program *program_from(struct arena *arena, const char *path
     return program;
 }
 
-/* Builds kernels for a target; `more` is "-c" or "-shared -fPIC -lm". The object's path, in a directory of its own. */
-static inline const char *build_kernels(struct arena *arena, const struct target *target, struct kernel *const *kernel,
-                                        size_t n, const char *compiler, const char *more)
+/* Builds kernels for a target, and `main` (C, or "") behind them; `more` is "-c" or "-shared -fPIC -lm". The object's
+ * path, in a directory of its own. */
+static inline const char *build_with(struct arena *arena, const struct target *target, struct kernel *const *kernel,
+                                     size_t n, const char *main, const char *compiler, const char *more)
 {
     struct text text = {.arena = arena};
     emit_helpers(&text, target);
     for (size_t i = 0; i < n; i++) {
         emit_kernel(&text, kernel[i], "", "");
     }
+    text_add(&text, "%s", main);
     char *dir = arena_printf(arena, "/tmp/netc_test_XXXXXX");
     cr_assert(mkdtemp(dir), "no directory below /tmp");
     const char *source = arena_printf(arena, "%s/k.c", dir), *object = arena_printf(arena, "%s/k.so", dir);
@@ -62,6 +64,12 @@ static inline const char *build_kernels(struct arena *arena, const struct target
         arena_printf(arena, "%s " FLAGS " %s %s %s -o %s", compiler, target->flags, more, source, object);
     cr_assert(system(command) == 0, "this failed: %s", command);
     return object;
+}
+
+static inline const char *build_kernels(struct arena *arena, const struct target *target, struct kernel *const *kernel,
+                                        size_t n, const char *compiler, const char *more)
+{
+    return build_with(arena, target, kernel, n, "", compiler, more);
 }
 
 static inline void remove_object(struct arena *arena, const char *object)
