@@ -6,7 +6,7 @@
 
 #include "loop/loop.h"
 
-enum { CACHE_LINE_ELEMENTS = 16 }; /* buffers start at multiples of 64 bytes: of 16 f32 */
+enum { CACHE_LINE_ELEMENTS = 16 }; /* buffers start at multiples of 64 bytes, of 16 f32; a caller's need not: loop_caller */
 
 static struct stmt *append(struct builder *b, enum stmt_kind kind)
 {

@@ -228,7 +228,7 @@ struct reg_ref reg_at(struct reg *, ...);    /* rank affines follow */
 /* A word that may name a kernel, buffer, variable or register: letters, digits, _, and no word of loop IR. */
 bool loop_name_is_valid(const char *);
 const char *vop_name(enum vop);
-bool ref_is_aligned(const struct element_ref *, int lanes); /* provably at a multiple of the vector's bytes; buffers start at multiples of 64 */
+bool ref_is_aligned(const struct element_ref *, int lanes); /* provably at a multiple of the vector's bytes, if its buffer starts at a multiple of 64 */
 struct expr *expr_load(struct builder *, int lanes, struct element_ref);   /* alignment is worked out from offset and coefficients */
 struct expr *expr_splat(struct builder *, int lanes, struct element_ref);
 /* What a pick takes for lane l, less its e: a * group, the group being (l + base) / b; lanes behind the last whole group of a block

@@ -3,6 +3,9 @@
  *      loop_call           every buffer of a call lies in its memory, from its lead on, which is a multiple of 64
  *                          bytes; weights and inputs are only read; the arguments of one call do not overlap where
  *                          one is written (the C says restrict)
+ *      loop_caller         what a call touches of an input or an output it touches by loads and stores that need no
+ *                          more than a float's alignment: those arrays are the caller's, and in a batch an image
+ *                          begins wherever the one before it ends
  *      loop_stage          a kernel has the tasks of its stage; epochs count the barriers
  *   7  loop_race           within an epoch no task touches what another one writes; the same index is the same task
  *                          only in stages of equal shape (calls_conflict)
@@ -86,6 +89,40 @@ static void check_overlap(struct checker *c, const struct call *call)
     }
 }
 
+/* Whether the C of an access is an instruction that faults away from a multiple of the vector's bytes. */
+static bool needs_alignment(const struct access *access)
+{
+    if (access->is_store) {
+        const struct stmt *store = access->stmt;
+        return store->aligned && store->value->type.lanes > 1 && store->lanes == store->value->type.lanes;
+    }
+    return access->expr->kind == EXPR_LOAD && access->expr->aligned && access->expr->type.lanes > 1;
+}
+
+static void check_caller(struct checker *c, const struct call *call, const struct accesses *list, int i)
+{
+    const struct memory *memory = call->arg[i].memory;
+    if (memory->kind != MEMORY_INPUT && memory->kind != MEMORY_OUTPUT) {
+        return;
+    }
+    for (size_t k = 0; k < list->count; k++) {
+        const struct access *access = &list->at[k];
+        if (access->ref->buffer == call->kernel->buffer[i] && needs_alignment(access)) {
+            fail(c, CHECK_loop_caller, "%s: %s of %s, the caller's %s, needs an aligned array", call_name(call),
+                 element_ref_text(c->arena, access->ref), call->kernel->name, memory->name);
+            return;
+        }
+    }
+}
+
+static void check_callers(struct checker *c, const struct call *call)
+{
+    struct accesses list = kernel_accesses(c->arena, call->kernel);
+    for (int i = 0; i < call->kernel->n_buffer; i++) {
+        check_caller(c, call, &list, i);
+    }
+}
+
 static void check_tasks(struct checker *c, const struct stage *stage, const struct call *call)
 {
     bool same = stage->n_task == call->kernel->n_task;
@@ -114,6 +151,7 @@ static bool check_calls(struct checker *c)
             }
             if (here) {
                 check_overlap(c, call);
+                check_callers(c, call);
             }
             check_tasks(c, stage, call);
             sound = sound && here;

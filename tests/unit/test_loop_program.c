@@ -41,6 +41,7 @@ Test(loop_program, mutations_of_block_are_refused)
         {"(t1, conv2_w, conv2_b, t2, r)", "(t1 + 64, conv2_w, conv2_b, t2, r)", "loop_call"},
         {"(t1, conv2_w, conv2_b, t2, r)", "(t1, conv2_w, conv2_b + 32, t2, r)", "loop_call"},
         {"        call import__avx512(p, x, r)\n", "", "loop_unwritten"},
+        {"loadu p[", "load p[", "loop_caller"},
         {"r 0..14 {\n        # conv2", "r 0..7 {\n        # conv2", "loop_stage"},
         {"r 0..14 {\n        # conv2", "r 0..14, s 0..2 {\n        # conv2", "loop_stage"},
     };
@@ -49,10 +50,10 @@ Test(loop_program, mutations_of_block_are_refused)
     }
 }
 
-/* ---- views and bands: programs made of copies ---- */
+/* ---- views and bands: programs made of copies, loadu and storeu since any memory may be a caller's ---- */
 
-#define COPY      "for o 0..2, q 0..4, t 0..28 { store y[o, 4r + q, t, 0] f32x16 = load x[o, 4r + q, t, 0] }"
-#define COPY_ALL  "for o 0..4, q 0..4, t 0..28 { store y[o, 4r + q, t, 0] f32x16 = load x[o, 4r + q, t, 0] }"
+#define COPY      "for o 0..2, q 0..4, t 0..28 { storeu y[o, 4r + q, t, 0] f32x16 = loadu x[o, 4r + q, t, 0] }"
+#define COPY_ALL  "for o 0..4, q 0..4, t 0..28 { storeu y[o, 4r + q, t, 0] f32x16 = loadu x[o, 4r + q, t, 0] }"
 #define SHAPE     "f32[2, 28, 28, 16]"
 #define SHAPE_ALL "f32[4, 28, 28, 16]"
 
@@ -64,19 +65,20 @@ static const char *copies(const char *forward)
         "kernel copy { in x " SHAPE "; out y " SHAPE "; task r 0..7; " COPY " }\n"
         "kernel copy_all { in x " SHAPE_ALL "; out y " SHAPE_ALL "; task r 0..7; " COPY_ALL " }\n"
         "kernel other { in x " SHAPE "; out y " SHAPE
-        "; task o 0..2; for q 0..28, t 0..28 { store y[o, q, t, 0] f32x16 = load x[o, q, t, 0] } }\n"
+        "; task o 0..2; for q 0..28, t 0..28 { storeu y[o, q, t, 0] f32x16 = loadu x[o, q, t, 0] } }\n"
         "kernel blur { in x f32[2, 30, 28, 16]; out y " SHAPE "; task r 0..7\n"
-        "    for o 0..2, q 0..4, t 0..28 { store y[o, 4r + q, t, 0] f32x16 = add(load x[o, 4r + q, t, 0], load x[o, 4r "
+        "    for o 0..2, q 0..4, t 0..28 { storeu y[o, 4r + q, t, 0] f32x16 = add(loadu x[o, 4r + q, t, 0], loadu x[o, "
+        "4r "
         "+ q + 2, t, 0]) } }\n"
         "kernel middle { in x f32[2, 30, 28, 16]; out y " SHAPE "; task r 0..7\n"
-        "    for o 0..2, q 0..4, t 0..28 { store y[o, 4r + q, t, 0] f32x16 = load x[o, 4r + q + 1, t, 0] } }\n"
+        "    for o 0..2, q 0..4, t 0..28 { storeu y[o, 4r + q, t, 0] f32x16 = loadu x[o, 4r + q + 1, t, 0] } }\n"
         "kernel pad { in x " SHAPE "; out y f32[2, 30, 28, 16]; task r 0..7\n"
         "    for o 0..2, t 0..28 {\n"
-        "        for q 0..4 { store y[o, 4r + q + 1, t, 0] f32x16 = load x[o, 4r + q, t, 0] }\n"
-        "        if r in 0..1 { store y[o, 0, t, 0] f32x16 = zero }\n"
-        "        if r in 6..7 { store y[o, 29, t, 0] f32x16 = zero } } }\n"
+        "        for q 0..4 { storeu y[o, 4r + q + 1, t, 0] f32x16 = loadu x[o, 4r + q, t, 0] }\n"
+        "        if r in 0..1 { storeu y[o, 0, t, 0] f32x16 = zero }\n"
+        "        if r in 6..7 { storeu y[o, 29, t, 0] f32x16 = zero } } }\n"
         "kernel negate { inout x " SHAPE "; task r 0..7\n"
-        "    for o 0..2, q 0..4, t 0..28 { let v f32x16 = load x[o, 4r + q, t, 0]; store x[o, 4r + q, t, 0] = "
+        "    for o 0..2, q 0..4, t 0..28 { let v f32x16 = loadu x[o, 4r + q, t, 0]; storeu x[o, 4r + q, t, 0] = "
         "sub(zero, v) } }\n"
         "memory 1000448 {\n"
         "  a 100352 input 0; b 100352 output 0; c 200704 at 0 epochs 0 to 0; d 200704 at 204800 epochs 0 to 0\n"
@@ -129,4 +131,36 @@ Test(loop_program, a_batch_writes_per_image)
         text = replaced(text, memories[i], arena_printf(arena, "%s each image", memories[i]));
     }
     expect_sound(text);
+}
+
+/* ---- the caller's arrays ---- */
+
+/* `store` and `load` of x and y, of 16, 8 or 1 lanes, all of them or some. */
+static const char *touches(const char *load, const char *store)
+{
+    return arena_printf(arena,
+                        "kernel first { in x f32[4, 16]; out y f32[4, 16]; task r 0..4; %s }\n"
+                        "kernel last { in x f32[4, 16]; out y f32[4, 16]; task r 0..4; %s }\n"
+                        "memory 256 { a 256 input 0; b 256 output 0; c 256 at 0 epochs 0 to 0 }\n"
+                        "forward { stage r 0..4 { call first(a, c, r) call last(c, b, r) } }\n",
+                        load, store);
+}
+
+Test(loop_program, callers_arrays_need_not_be_aligned)
+{
+    static const char fine_load[] = "store y[r, 0] f32x16 = loadu x[r, 0]",
+                      fine_store[] = "storeu y[r, 0] f32x16 = load x[r, 0]";
+    expect_sound(touches(fine_load, fine_store));
+    expect_sound(
+        touches("for i 0..16 { store y[r, i] f32 = load x[r, i] }", fine_store)); /* one float is at a float's */
+    expect_sound(touches("store y[r, 0] f32x16 = splat x[r, 0]", fine_store));
+    expect_sound(touches("store y[r, 0] f32x16 = pick x[r, 0], lanes(1/1, 0)", fine_store));
+    expect_sound(
+        touches(fine_load, "store y[r, 0]:10 f32x16 = load x[r, 0]; for i 0..6 { store y[r, i + 10] f32 = zero }"));
+    expect_refused("loop_caller", touches("store y[r, 0] f32x16 = load x[r, 0]", fine_store));
+    expect_refused("loop_caller", touches("for u 0..2 { store y[r, 8u] f32x8 = load x[r, 8u] }", fine_store));
+    expect_refused("loop_caller", touches(fine_load, "store y[r, 0] f32x16 = load x[r, 0]"));
+    expect_refused(
+        "loop_caller",
+        touches(fine_load, "for i 0..1 { storeu y[r, 0] f32x16 = load x[r, 0]; let v f32x16 = load y[r, 0] }"));
 }
