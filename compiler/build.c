@@ -26,7 +26,7 @@ static const char install_libraries[] =
 
 const char *const build_kind_name[BUILD_KINDS] = {"exe", "static", "shared", "source"};
 
-enum { MAX_OUTPUTS = 3 };
+enum { MAX_OUTPUTS = 4 };
 struct output {
     const char *path, *fresh; /* absolute; its name until it is whole */
 };
@@ -40,7 +40,7 @@ struct build { /* one run of build_output */
     const char *temporary; /* the private directory */
     const char *sources; /* where the generated C lies: it, or job->keep_dir */
     const char *runtime; /* job->runtime_dir, absolute */
-    struct output output[MAX_OUTPUTS]; /* the executable; or library, header, pkg-config file */
+    struct output output[MAX_OUTPUTS]; /* the executable; or library, header, pkg-config file; the weights file */
     int n_output;
     const char *made; /* the folder of a library, if it was made for it */
     struct child *child; /* clang on every file */
@@ -435,13 +435,12 @@ static bool write_companions(struct build *build)
 /* An output is claimed first: who waits for clang should not learn at the end that there is no place for it. */
 static bool claim_output(struct build *build, const char *path)
 {
-    struct stat status;
     const char *why = NULL;
-    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
-        why = S_ISDIR(status.st_mode) ? "it is a directory" : "it is no ordinary file";
-    }
     struct output output = {.path = absolute_path(build->arena, path)};
-    output.fresh = arena_printf(build->arena, "%s.%ld.tmp", output.path, (long)getpid());
+    output.fresh = fresh_name(build->arena, output.path, &why);
+    for (int i = 0; i < build->n_output; i++) {
+        why = strcmp(build->output[i].path, output.path) == 0 ? "another output has this name" : why;
+    }
     if (!why && !temporary_claim(output.fresh)) {
         why = strerror(errno);
     }
@@ -452,7 +451,7 @@ static bool claim_output(struct build *build, const char *path)
     return !why;
 }
 
-static bool claim_outputs(struct build *build)
+static bool claim_program(struct build *build)
 {
     const struct build_job *job = build->job;
     if (job->kind == BUILD_EXE) {
@@ -471,12 +470,25 @@ static bool claim_outputs(struct build *build)
            claim_output(build, arena_printf(build->arena, "%s/%s.pc", job->output, job->name));
 }
 
+static bool claim_outputs(struct build *build)
+{
+    return claim_program(build) && (!build->job->weights_file || claim_output(build, build->job->weights_file->path));
+}
+
 static bool write_sources(struct build *build)
 {
     const char *keep = build->job->keep_dir;
+    struct build_job sources = *build->job;
+    sources.weights_file = NULL; /* an output: comes to its name with the others */
     build->sources = keep ? absolute_path(build->arena, keep) : build->temporary;
-    return keep ? emit_to_directory(build->diags, build->job, build->sources)
-                : write_generated(build->diags, build->job, build->sources, "");
+    return keep ? emit_to_directory(build->diags, &sources, build->sources)
+                : write_generated(build->diags, &sources, build->sources, "");
+}
+
+static bool write_weights(struct build *build)
+{
+    const struct weights_file *w = build->job->weights_file;
+    return !w || write_weights_file(build->diags, build->output[build->n_output - 1].fresh, w);
 }
 
 static bool link_all(struct build *build)
@@ -490,10 +502,10 @@ static bool link_all(struct build *build)
 
 static bool rename_outputs(struct build *build)
 {
+    if (temporary_interrupted()) {
+        return false;
+    }
     for (int i = 0; i < build->n_output; i++) {
-        if (temporary_interrupted()) {
-            return false;
-        }
         if (rename(build->output[i].fresh, build->output[i].path) != 0) {
             diag_error_file(build->diags, CHECK_build_write, build->output[i].path, "cannot be written: %s",
                             strerror(errno));
@@ -514,7 +526,7 @@ bool build_output(struct diags *diags, const struct build_job *job)
     }
     bool good = find_compiler(&build) && find_cross(diags, job, &build.cross) && find_linker(&build) &&
                 claim_outputs(&build) && write_sources(&build) && compile_all(&build) && link_all(&build) &&
-                rename_outputs(&build);
+                write_weights(&build) && rename_outputs(&build);
     if (!good) {
         temporary_discard();
         if (build.made) {

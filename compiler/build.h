@@ -19,6 +19,14 @@ struct build_file { /* a generated file, called NAME SUFFIX */
     const char *flags;  /* of its target, for clang */
 };
 
+struct weights_file { /* packed weights that are mapped at start */
+    const char *path;
+    const void *head; /* what weights/packed.c puts in front of the blob */
+    size_t head_bytes;
+    const void *blob;
+    size_t blob_bytes;
+};
+
 struct build_job {
     struct arena *arena;     /* scratch is enough */
     const char *name;        /* of the network: of everything that is written */
@@ -27,6 +35,7 @@ struct build_job {
     int n_file;
     const void *weights;     /* the blob, written as NAME.weights beside the C; NULL: no such file */
     size_t weights_bytes;
+    const struct weights_file *weights_file; /* is written together with the output; NULL: there is none */
     const char *description; /* for the pkg-config file: a line */
     const char *output;      /* the executable, or the folder of the others */
     const char *runtime_dir; /* where model.h and the runtime's sources are */
@@ -41,8 +50,11 @@ struct build_job {
  * it cleans up and the run ends by that signal. */
 bool build_output(struct diags *, const struct build_job *);
 
-/* Writes the C files and the weights into a folder, which is made if need be: all of them or none. */
+/* Writes the C files and the weights into a folder, which is made if need be, and the weights file: all of them or none. */
 bool emit_to_directory(struct diags *, const struct build_job *, const char *directory);
+
+/* Writes the weights file alone: whole or not at all, over an older one in a single step, as programs may have that one mapped. */
+bool replace_weights_file(struct diags *, struct arena *scratch, const struct weights_file *);
 
 /* ---- build_cross.c ---- */
 struct cross { /* words for clang, ending with NULL; none where nothing is crossed */
@@ -53,6 +65,9 @@ bool find_cross(struct diags *, const struct build_job *, struct cross *); /* fa
 
 /* ---- build_files.c: what the driver writes ---- */
 bool write_file(struct diags *, const char *path, const void *bytes, size_t n);
+bool write_weights_file(struct diags *, const char *path, const struct weights_file *); /* under this name */
+/* A name for an output until it is whole: NULL if something that is no ordinary file has the output's, and *why. */
+const char *fresh_name(struct arena *, const char *path, const char **why);
 bool write_generated(struct diags *, const struct build_job *, const char *directory, const char *end);
 const char *absolute_path(struct arena *, const char *path);
 

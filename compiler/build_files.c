@@ -1,5 +1,6 @@
 /* Files that the driver writes: a folder of generated C is changed as a whole or not at all. */
 #include "build.h"
+#include "children.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,10 +19,22 @@ const char *absolute_path(struct arena *arena, const char *path)
     return arena_printf(arena, "%s/%s", here, path);
 }
 
-bool write_file(struct diags *diags, const char *path, const void *bytes, size_t n)
+const char *fresh_name(struct arena *arena, const char *path, const char **why)
+{
+    struct stat status;
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
+        *why = S_ISDIR(status.st_mode) ? "it is a directory" : "it is no ordinary file";
+        return NULL;
+    }
+    return arena_printf(arena, "%s.%ld.tmp", path, (long)getpid());
+}
+
+/* Two pieces, the second perhaps empty. */
+static bool write_pieces(struct diags *diags, const char *path, const void *bytes, size_t n, const void *more,
+                         size_t n_more)
 {
     FILE *file = fopen(path, "wb");
-    bool good = file && fwrite(bytes, 1, n, file) == n;
+    bool good = file && fwrite(bytes, 1, n, file) == n && fwrite(more, 1, n_more, file) == n_more;
     int error = errno;
     if (file && fclose(file) != 0 && good) {
         good = false;
@@ -35,6 +48,34 @@ bool write_file(struct diags *diags, const char *path, const void *bytes, size_t
     }
     return good;
 }
+
+bool write_file(struct diags *diags, const char *path, const void *bytes, size_t n)
+{
+    return write_pieces(diags, path, bytes, n, "", 0);
+}
+
+/* ---- a weights file ---- */
+
+bool write_weights_file(struct diags *diags, const char *path, const struct weights_file *w)
+{
+    return write_pieces(diags, path, w->head, w->head_bytes, w->blob, w->blob_bytes);
+}
+
+bool replace_weights_file(struct diags *diags, struct arena *scratch, const struct weights_file *w)
+{
+    const char *why = NULL, *fresh = fresh_name(scratch, w->path, &why);
+    temporary_watch();
+    bool claimed = fresh && temporary_claim(fresh);
+    bool good = claimed && write_weights_file(diags, fresh, w) && !temporary_interrupted();
+    if (!claimed || (good && rename(fresh, w->path) != 0)) {
+        diag_error_file(diags, CHECK_build_write, w->path, "cannot be written: %s", why ? why : strerror(errno));
+        good = false;
+    }
+    temporary_end();
+    return good;
+}
+
+/* ---- a folder of C ---- */
 
 static bool make_directory(struct diags *diags, const char *path)
 {
@@ -117,26 +158,40 @@ static void remove_stale(const struct build_job *job, const char *directory)
     }
 }
 
+/* Gives the file its name, or removes it where that cannot be or others have failed. */
+static bool settle(struct diags *diags, const char *from, const char *to, bool good)
+{
+    if (good && rename(from, to) != 0) {
+        diag_error_file(diags, CHECK_build_write, to, "cannot be written: %s", strerror(errno));
+        good = false;
+    }
+    if (!good) {
+        unlink(from);
+    }
+    return good;
+}
+
 bool emit_to_directory(struct diags *diags, const struct build_job *job, const char *directory)
 {
     const void *bytes;
     size_t n;
-    const char *name;
+    const char *name, *why = NULL, *fresh = NULL;
     const char *end = arena_printf(job->arena, ".%ld.tmp", (long)getpid());
+    const struct weights_file *w = job->weights_file;
+    if (w && !(fresh = fresh_name(job->arena, w->path, &why))) {
+        diag_error_file(diags, CHECK_build_write, w->path, "cannot be written: %s", why);
+        return false;
+    }
     if (!make_directory(diags, directory)) {
         return false;
     }
-    bool good = write_generated(diags, job, directory, end);
+    bool good = write_generated(diags, job, directory, end) && (!w || write_weights_file(diags, fresh, w));
     for (int i = 0; (name = job_file(job, i, &bytes, &n)); i++) {
         const char *to = arena_printf(job->arena, "%s/%s", directory, name);
-        const char *from = arena_printf(job->arena, "%s%s", to, end);
-        if (good && rename(from, to) != 0) {
-            diag_error_file(diags, CHECK_build_write, to, "cannot be written: %s", strerror(errno));
-            good = false;
-        }
-        if (!good) {
-            unlink(from);
-        }
+        good = settle(diags, arena_printf(job->arena, "%s%s", to, end), to, good);
+    }
+    if (w) {
+        good = settle(diags, fresh, w->path, good);
     }
     if (good) {
         remove_stale(job, directory);

@@ -74,14 +74,8 @@ void temporary_discard(void)
     *directory_name = '\0';
 }
 
-const char *temporary_begin(struct arena *arena)
+void temporary_watch(void)
 {
-    const char *parent = getenv("TMPDIR");
-    const char *made = arena_printf(arena, "%s/netc-XXXXXX", parent && *parent ? parent : "/tmp");
-    if (strlen(made) >= ROOM) {
-        errno = ENAMETOOLONG;
-        return NULL;
-    }
     signal_number = 0;
     signal(SIGCHLD, SIG_DFL); /* where it is ignored, waitpid() knows nothing */
     for (size_t i = 0; i < LENGTH(caught); i++) {
@@ -91,6 +85,17 @@ const char *temporary_begin(struct arena *arena)
         }
     }
     on_fatal(temporary_discard);
+}
+
+const char *temporary_begin(struct arena *arena)
+{
+    const char *parent = getenv("TMPDIR");
+    const char *made = arena_printf(arena, "%s/netc-XXXXXX", parent && *parent ? parent : "/tmp");
+    if (strlen(made) >= ROOM) {
+        errno = ENAMETOOLONG;
+        return NULL;
+    }
+    temporary_watch();
     char name[ROOM];
     strcpy(name, made);
     if (!mkdtemp(name)) {

@@ -11,8 +11,9 @@ struct child {
     int error;               /* errno of the start */
 };
 
-/* Makes a private directory under $TMPDIR and from now on takes SIGINT, SIGTERM and SIGHUP, which kill the children
- * and make children_run() false. NULL and errno if it cannot. One at a time. */
+/* From now on takes SIGINT, SIGTERM and SIGHUP, which kill the children and make children_run() false. One at a time. */
+void temporary_watch(void);
+/* The same, and makes a private directory under $TMPDIR. NULL and errno if it cannot. */
 const char *temporary_begin(struct arena *);
 /* A file beside an output that is to be renamed: removed by temporary_end() unless it was renamed before. A few at a
  * time. False and errno. */

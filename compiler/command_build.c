@@ -1,4 +1,6 @@
 /* netc build: a program for each target, its C in parts, the packed weights, clang. */
+#include <string.h>
+
 #include "build.h"
 #include "emit/emit.h"
 #include "netc.h"
@@ -46,12 +48,11 @@ static struct graph *copy_graph(struct netc *n, const struct graph *g)
 }
 
 /* Algorithm and layout depend on shapes alone, so all targets read one blob. */
-static bool same_packing(const struct program *a, const struct program *b)
+static bool same_packing(struct netc *n, const struct program *a, const struct program *b)
 {
     bool same = a->n_pack == b->n_pack && a->weights_bytes == b->weights_bytes;
     for (size_t i = 0; same && i < a->n_pack; i++)
-        same = a->pack[i].kind == b->pack[i].kind && a->pack[i].memory->offset == b->pack[i].memory->offset &&
-               a->pack[i].memory->bytes == b->pack[i].memory->bytes;
+        same = strcmp(packing_line(n->module, &a->pack[i]), packing_line(n->module, &b->pack[i])) == 0;
     return same;
 }
 
@@ -67,7 +68,7 @@ static int compile_variants(struct netc *n, struct graph *g, struct program **p)
         p[i] = graph[i] ? compile(n, graph[i]) : NULL;
         if (!p[i])
             return 0;
-        if (i > 0 && !same_packing(p[0], p[i])) {
+        if (i > 0 && !same_packing(n, p[0], p[i])) {
             diag_error(n->diags, CHECK_pass_verify, (struct origin){0},
                        "the weights are packed differently for %s and %s", p[0]->target->name, p[i]->target->name);
             return 0;
@@ -145,8 +146,10 @@ bool command_build(struct netc *n)
     int count = compile_variants(n, g, p);
     if (!count)
         return false;
-    char *blob = arena_alloc(n->module, (size_t)p[0]->weights_bytes + 64);
-    pack_weights(n->scratch, p[0], w, blob);
+    struct weights_file packed = {.path = o->weights_file};
+    struct packed_about about = {.digest = e.digest, .options = o->described};
+    if (!pack_file(n, p[0], w, &about, &packed))
+        return false;
     weights_close(w);
     size_t kernels = p[0]->n_kernel;
     for (int i = 1; i < count; i++)
@@ -158,8 +161,9 @@ bool command_build(struct netc *n)
                             .kind = o->kind,
                             .file = files.file,
                             .n_file = (int)files.n,
-                            .weights = e.linked ? blob : NULL,
-                            .weights_bytes = (size_t)p[0]->weights_bytes,
+                            .weights = e.linked ? packed.blob : NULL,
+                            .weights_bytes = packed.blob_bytes,
+                            .weights_file = e.linked ? NULL : &packed,
                             .description = arena_printf(n->module, "%s for %s, compiled by netc", g->name, e.target),
                             .output = o->output              ? o->output
                                       : o->kind == BUILD_EXE ? g->name

@@ -5,6 +5,7 @@
 #include "graph/graph.h"
 #include "loop/loop.h"
 #include "options.h"
+#include "weights/weights.h"
 
 struct netc {
     struct arena *perm, *module, *scratch;
@@ -26,11 +27,15 @@ struct program *compile(struct netc *, struct graph *elaborated);
 
 /* ---- the commands: false after a diagnostic ---- */
 bool command_build(struct netc *);
+bool command_pack(struct netc *);
 bool command_show(struct netc *, struct text *);
 bool command_run(struct netc *);
 bool command_pass(struct netc *, struct text *);
 bool command_loop(struct netc *, struct text *);
 
+/* Packs the weights and makes what a file has in front of them; file->path is where it will lie (NULL: nowhere). */
+bool pack_file(struct netc *, const struct program *, struct weights *, const struct packed_about *,
+               struct weights_file *file);
 struct graph *read_ir(struct netc *); /* the file as graph IR */
 bool unknown_pass(struct netc *, const char *name); /* reports it; always false */
 

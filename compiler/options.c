@@ -13,6 +13,11 @@ static const struct {
         {"build", "FILE[:NET]", "compile a network to an executable",
          "Weights are a safetensors file, or `synthetic`: filled by rule, to measure without a checkpoint.\n"
          "The program classifies data sets and raw tensors and measures itself: PROG --help.\n"},
+    [COMMAND_PACK] =
+        {"pack", "FILE[:NET]", "pack a checkpoint for a program of the same network; needs no clang",
+         "The output is what `PROG --weights-file=FILE` and a library's open take, for programs of any\n"
+         "target: build them from the same FILE with the same -D options. Its head is text: `sed '/^end$/q' "
+         "FILE`.\n"},
     [COMMAND_CHECK] = {"check", "FILE[:NET]", "parse, elaborate and check shapes; write nothing", ""},
     [COMMAND_SHOW] = {"show", "FILE[:NET]", "the table of layers, the IR, the parameters, the buffer plan", ""},
     [COMMAND_RUN] = {"run", "FILE[:NET]", "run the reference interpreter (double, plain loops)",
@@ -31,7 +36,8 @@ enum {
     S = 1 << COMMAND_SHOW,
     R = 1 << COMMAND_RUN,
     P = 1 << COMMAND_PASS,
-    L = 1 << COMMAND_LOOP
+    L = 1 << COMMAND_LOOP,
+    K = 1 << COMMAND_PACK
 };
 
 enum {
@@ -61,22 +67,26 @@ static const struct {
     int commands, value;
     const char *name, *argument, *help; /* argument: "[=X]" optional, "=X" needed, "" none */
 } option_info[] = {
-    {B | C | S | R, 'D', "define", "=NAME=VALUE",
+    {B | C | S | R | K, 'D', "define", "=NAME=VALUE",
      "give a parameter of the network another value (any expression of the language)"},
-    {B | C | S | R, 'I', "import-dir", "=DIR", "look for imports and labels in DIR, before the installed netdefs"},
+    {B | C | S | R | K, 'I', "import-dir", "=DIR", "look for imports and labels in DIR, before the installed netdefs"},
     {B, 'o', "output", "=PATH",
      "the executable, or the folder of a library (default: the network's name, this folder)"},
     {R, 'o', "output", "=FILE.npy", "where the output goes"},
-    {B | R, OPT_WEIGHTS, "weights", "=FILE|synthetic", "a safetensors file with the network's parameters"},
+    {K, 'o', "output", "=FILE", "the weights file"},
+    {B | R | K, OPT_WEIGHTS, "weights", "=FILE|synthetic", "a safetensors file with the network's parameters"},
     {B | S | P, OPT_TARGET, "target", "=NAME", "native (default) or a processor family; --target=help lists them"},
     {B, OPT_SYSROOT, "sysroot", "=DIR",
      "headers and libraries of a target of another architecture (default: $NETC_SYSROOT, else what `make "
      "sysroot-aarch64` made)"},
     {B | C | S, OPT_BATCH, "batch", "=N", "images a run (default 1)"},
+    {K, OPT_TARGET, "target", "=NAME", "taken as build takes it: the file is the same for every target"},
+    {K, OPT_BATCH, "batch", "=N", "taken as build takes it: the file is the same for every batch"},
     {B, OPT_KIND, "kind", "=KIND",
      "exe (default); static, shared: a library with its header and pkg-config file; source: a folder to build "
      "elsewhere"},
     {B, OPT_NAME, "name", "=NAME", "what the output and its functions are called (default: the network's name)"},
+    {K, OPT_NAME, "name", "=NAME", "the network's name in the file, which is a note to its readers"},
     {B, OPT_WEIGHTS_FILE, "weights-file", "=FILE",
      "write the packed weights to FILE, which is mapped at start, and not into the output"},
     {B, OPT_KEEP, "keep", "=DIR", "leave the generated C and the packed weights in DIR"},
@@ -170,7 +180,7 @@ static void target_option(struct options *o, const char *name)
         finish();
     }
     o->set = target_set_by_name(name);
-    if (o->set && o->command != COMMAND_BUILD)
+    if (o->set && o->command != COMMAND_BUILD && o->command != COMMAND_PACK)
         usage(o->command, "%s is several targets in one program: name one of them, such as %s", name,
               o->set->member[0]);
     o->target = target_by_name(o->set ? o->set->member[0] : name);
@@ -309,6 +319,8 @@ static void read_arguments(struct options *o, char **argv, int n)
     o->file = o->front.file = argv[wanted - 1];
     if (o->command == COMMAND_BUILD && !o->weights)
         usage(o->command, "--weights is missing: a safetensors file, or --weights=synthetic to fill them by rule");
+    if (o->command == COMMAND_PACK && (!o->weights || !o->output))
+        usage(o->command, "--weights and --output are needed");
     if (o->command == COMMAND_RUN && (!o->weights || !o->input || !o->output))
         usage(o->command, "--weights, --input and --output are needed");
 }
@@ -327,7 +339,7 @@ static _Noreturn void unknown_option(struct arena *a, enum command c, const stru
 struct options read_options(struct arena *a, int argc, char **argv)
 {
     if (argc < 2)
-        usage(COMMAND_COUNT, "a command is missing: build, check, show or run");
+        usage(COMMAND_COUNT, "a command is missing: build, pack, check, show or run");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         help();
         finish();

@@ -7,7 +7,16 @@
 #include "front/front.h"
 #include "targets/target.h"
 
-enum command { COMMAND_BUILD, COMMAND_CHECK, COMMAND_SHOW, COMMAND_RUN, COMMAND_PASS, COMMAND_LOOP, COMMAND_COUNT };
+enum command {
+    COMMAND_BUILD,
+    COMMAND_PACK,
+    COMMAND_CHECK,
+    COMMAND_SHOW,
+    COMMAND_RUN,
+    COMMAND_PASS,
+    COMMAND_LOOP,
+    COMMAND_COUNT
+};
 
 struct options {
     enum command command;

@@ -28,16 +28,16 @@ static json_t *json_tensors(const struct netc_tensor *tensor, int n)
     return list;
 }
 
-static void json_info(const char *digest, const struct netc_variant *v, const char *missing)
+static void json_info(const char *digest, const char *file, const struct netc_variant *v, const char *missing)
 {
     const struct netc_model *m = &netc_model;
-    print_json(json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?, s:i, s:I, s:I, s:s, s:I, s:I, s:i, s:o, s:o}", "network",
-                         m->name, "netc_version", m->version, "target", m->target, "code", v->target, "options",
-                         m->options, "processor_lacks", missing, "batch", m->batch, "parameters", (json_int_t)m->params,
-                         "macs", (json_int_t)m->macs, "weights_digest", digest, "weights_bytes",
-                         (json_int_t)m->weights_bytes, "workspace_bytes", (json_int_t)(v->workspace_bytes * m->batch),
-                         "layers", v->n_layer, "inputs", json_tensors(m->input, m->n_input), "outputs",
-                         json_tensors(m->output, m->n_output)));
+    print_json(json_pack("{s:s, s:s, s:s, s:s, s:s?, s:s?, s:i, s:I, s:I, s:s?, s:s?, s:I, s:I, s:i, s:o, s:o}",
+                         "network", m->name, "netc_version", m->version, "target", m->target, "code", v->target,
+                         "options", m->options, "processor_lacks", missing, "batch", m->batch, "parameters",
+                         (json_int_t)m->params, "macs", (json_int_t)m->macs, "weights_digest", digest, "weights_file",
+                         file, "weights_bytes", (json_int_t)m->weights_bytes, "workspace_bytes",
+                         (json_int_t)(v->workspace_bytes * m->batch), "layers", v->n_layer, "inputs",
+                         json_tensors(m->input, m->n_input), "outputs", json_tensors(m->output, m->n_output)));
 }
 
 void print_info(const struct options *options)
@@ -45,10 +45,17 @@ void print_info(const struct options *options)
     const struct netc_model *m = &netc_model;
     const char *missing;
     const struct netc_variant *v = network_variant(options, &missing);
-    char digest[17];
-    snprintf(digest, sizeof digest, "%016" PRIx64, m->digest);
+    char own[17];
+    snprintf(own, sizeof own, "%016" PRIx64, m->digest);
+    const char *digest = m->digest ? own : NULL, *file = options->weights_file;
+    if (file && !missing) {
+        network_open(options);
+        digest = network.weights.digest;
+    } else if (file) {
+        digest = NULL; /* only code for this processor may look into it */
+    }
     if (options->json) {
-        json_info(digest, v, missing);
+        json_info(digest, file, v, missing);
         return;
     }
     printf("network      %s\n", m->name);
@@ -57,7 +64,11 @@ void print_info(const struct options *options)
     printf("batch        %d\n", m->batch);
     printf("parameters   %lld\n", (long long)m->params);
     printf("macs         %lld an image, in %d layers\n", (long long)m->macs, v->n_layer);
-    printf("weights      %.1f MB, digest %s\n", (double)m->weights_bytes * 1e-6, digest);
+    printf("weights      %.1f MB, %s%s%s%s\n", (double)m->weights_bytes * 1e-6, digest ? "digest " : "",
+           digest ? digest : "", file ? ", in " : "",
+           file     ? file
+           : digest ? ""
+                    : "in a file: --weights-file=FILE");
     printf("workspace    %.1f MB for each caller\n", (double)(v->workspace_bytes * m->batch) * 1e-6);
     printf("target       %s%s%s\n", v->target, missing ? ", which this processor is not: it lacks " : "",
            missing ? missing : "");

@@ -77,11 +77,13 @@ struct netc_weights { /* mapped by open; see the network's header, of whose NAME
     size_t bytes;
     int variant, error;
     const char *detail;
+    char digest[17];
+    int is_packing; /* detail is the line of this network's packing that the file has not: NAME PACKING = SOURCE */
 };
 
 struct netc_model {
     const char *name, *version, *target, *options;
-    uint64_t digest; /* of the parameters; 0 if the program has no weights of its own */
+    uint64_t digest; /* of the parameters; 0 if the program has no weights of its own, but maps a file */
     int64_t params, macs; /* macs: multiply-adds an image */
     int64_t weights_bytes; /* packed */
     int batch;

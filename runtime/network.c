@@ -40,6 +40,64 @@ const struct netc_variant *network_variant(const struct options *options, const 
     return variant;
 }
 
+/* What the file says of the layer that a line of this network's packing is about, or NULL. */
+static char *line_of_layer(const char *path, const char *expected)
+{
+    enum { ROOM = 1000 };
+    static char line[ROOM];
+    const size_t name = strcspn(expected, " ") + 1;
+    FILE *file = fopen(path, "r");
+    bool found = false;
+    while (file && !found && fgets(line, ROOM, file) && strcmp(line, "end\n") != 0) {
+        found = strncmp(line, expected, name) == 0;
+    }
+    if (file) {
+        fclose(file);
+    }
+    line[strcspn(line, "\n")] = '\0';
+    for (char *c = line; *c; c++) {
+        *c = *c > 0 && *c < ' ' ? '?' : *c; /* what anybody wrote goes to a terminal */
+    }
+    return found ? line : NULL;
+}
+
+/* NAME PACKING = SOURCE: the packing, or where that is the same the source. */
+static _Noreturn void refuse_packing(const char *path, const char *what, const char *expected)
+{
+    const char *found = line_of_layer(path, expected), *with = *netc_model.options ? " with " : "";
+    size_t name = strcspn(expected, " "), first = name + 1, packing = (size_t)(strstr(expected, " = ") - expected);
+    if (!found) {
+        fail("%s: %s: %.*s is not in it; pack them from this program's network%s%s", path, what, (int)name, expected,
+             with, netc_model.options);
+    }
+    int n_expected = (int)(packing - first), n_found = (int)strlen(found + first);
+    if (strncmp(expected, found, packing + 3) == 0) {
+        first = packing + 3;
+        n_expected = (int)strlen(expected + first);
+    } else if (strstr(found, " = ")) {
+        n_found = (int)(strstr(found, " = ") - found - (ptrdiff_t)first);
+    }
+    fail("%s: %s: %.*s: expected %.*s, found %.*s; pack them from this program's network%s%s", path, what, (int)name,
+         expected, n_expected, expected + first, n_found, found + first, with, netc_model.options);
+}
+
+/* Of weights that could not be opened. */
+static _Noreturn void refuse_weights(int code, const char *path)
+{
+    const struct netc_weights *weights = &network.weights;
+    const char *what = netc_model.strerror(code);
+    if (!path) {
+        fail("this program has no weights of its own: --weights-file=FILE, a file that netc pack writes");
+    }
+    if (weights->error) {
+        fail("%s: %s: %s", path, what, strerror(weights->error));
+    }
+    if (weights->is_packing) {
+        refuse_packing(path, what, weights->detail);
+    }
+    fail("%s: %s: %s", path, what, weights->detail ? weights->detail : "");
+}
+
 void network_open(const struct options *options)
 {
     const char *missing;
@@ -49,10 +107,7 @@ void network_open(const struct options *options)
     }
     const int code = netc_model.open(&network.weights, options->weights_file);
     if (code) {
-        const char *detail = network.weights.detail,
-                   *why = network.weights.error ? strerror(network.weights.error) : NULL;
-        fail("%s%s%s%s%s%s%s", options->weights_file ? options->weights_file : "", options->weights_file ? ": " : "",
-             netc_model.strerror(code), why ? ": " : "", why ? why : "", detail ? ": " : "", detail ? detail : "");
+        refuse_weights(code, options->weights_file);
     }
 }
 

@@ -9,7 +9,7 @@
 
 enum { LINE = 118, MAX_CALLER_THREADS = 1024 };
 
-static const char *capitals(struct arena *a, const char *name)
+const char *capitals(struct arena *a, const char *name)
 {
     char *s = arena_copy(a, name, strlen(name));
     for (char *c = s; *c; c++)
@@ -179,7 +179,8 @@ static const char declarations[] =
     "    @_ERROR_WEIGHTS,   /* there are none in this library: name a file */\n"
     "    @_ERROR_FILE,      /* the weights file cannot be read: error is its errno */\n"
     "    @_ERROR_FORMAT,    /* it is no weights file, or one of another version */\n"
-    "    @_ERROR_NETWORK,   /* its weights are packed for another network or another way: detail names the layer */\n"
+    "    @_ERROR_NETWORK,   /* its weights are packed for another network or another way: detail is the first line of\n"
+    "                          this network's packing, a layer's name in front, that the file has not */\n"
     "    @_ERROR_DAMAGED    /* it is too short, or its bytes are not those that were written */\n"
     "};\n"
     "\n/* An opened network: two pointers' worth of constant data, shared by all callers. Yours to place, not to "
@@ -190,10 +191,15 @@ static const char declarations[] =
     "    int variant;        /* the processor's code that $_open picked */\n"
     "    int error;          /* errno behind @_ERROR_FILE */\n"
     "    const char *detail; /* what an error of $_open is about, or NULL; constant text */\n"
+    "    char digest[17];    /* of the parameters that the weights were packed from: @_DIGEST if they are part of the\n"
+    "                           library */\n"
     "} $_net;\n"
     "\n/* Makes sure of the processor and finds the packed weights: in the file, which is mapped and checked, or with "
-    "NULL those\n"
-    " * that were linked in. After an error there is nothing to close. */\n"
+    "NULL\n"
+    " * those that were linked in. After an error there is nothing to close. Processes that map one file share its memory.\n"
+    " * Replace a file that is in use by renaming another onto its name, as netc does: what is written into it changes "
+    "the\n"
+    " * weights of running programs, and cutting it short ends them with SIGBUS. */\n"
     "@_API int $_open($_net *net, const char *weights_file);\n"
     "@_API void $_close($_net *net);\n"
     "\n/* Bytes of memory that a run needs, at a multiple of 64. What is in it before and after does not matter. */\n"
@@ -316,14 +322,31 @@ static void put_choice(struct text *t, const struct program *const *p, int n, co
                            n));
 }
 
-static const char open_close[] = "\n%sint $_open($_net *net, const char *weights_file)\n{\n"
-                                 "    if (!net) {\n        return @_ERROR_ARGUMENT;\n    }\n"
-                                 "    net->weights = NULL;\n    net->bytes = 0;\n    net->error = 0;\n"
-                                 "    net->detail = pick(net);\n"
-                                 "    if (net->detail) {\n        return @_ERROR_PROCESSOR;\n    }\n"
-                                 "    if (weights_file) {\n        return @_ERROR_FILE;\n    }\n"
-                                 "%s}\n"
-                                 "\nvoid $_close($_net *net)\n{\n    net->weights = NULL;\n}\n";
+static const char open_close[] =
+    "\nstatic int open_file($_net *net, const char *weights_file)\n{\n"
+    "    static const int code[] = {[PACKED_GOOD] = @_OK,\n"
+    "                               [PACKED_FILE] = @_ERROR_FILE,\n"
+    "                               [PACKED_FORMAT] = @_ERROR_FORMAT,\n"
+    "                               [PACKED_NETWORK] = @_ERROR_NETWORK,\n"
+    "                               [PACKED_DAMAGED] = @_ERROR_DAMAGED};\n"
+    "    struct packed packed;\n"
+    "    size_t length = 0;\n"
+    "    const enum packed_fault fault = packed_open(&packed, weights_file, %lld, packing, &length, &net->error);\n"
+    "    net->detail = packed.detail;\n"
+    "    if (!fault) {\n"
+    "        net->weights = packed.weights;\n        net->bytes = length;\n"
+    "        memcpy(net->digest, packed.digest, sizeof net->digest);\n    }\n"
+    "    return code[fault];\n}\n"
+    "\n%sint $_open($_net *net, const char *weights_file)\n{\n"
+    "    if (!net) {\n        return @_ERROR_ARGUMENT;\n    }\n"
+    "    net->weights = NULL;\n    net->bytes = 0;\n    net->error = 0;\n    net->digest[0] = 0;\n"
+    "    net->detail = pick(net);\n"
+    "    if (net->detail) {\n        return @_ERROR_PROCESSOR;\n    }\n"
+    "    if (weights_file) {\n        return open_file(net, weights_file);\n    }\n"
+    "%s}\n"
+    "\nvoid $_close($_net *net)\n{\n"
+    "    if (net->weights && net->bytes) {\n        packed_close(net->weights, %lld, net->bytes);\n    }\n"
+    "    net->weights = NULL;\n    net->bytes = 0;\n}\n";
 
 static void put_run_body(struct text *t, const struct program *const *p, const struct emit_options *o)
 {
@@ -361,11 +384,13 @@ void emit_api(struct text *t, const struct program *const *p, int n, const struc
     if (o->linked)
         put_named(t, name, linked_weights);
     put_labels(t, p[0]->graph);
+    emit_map_weights(t, p[0]);
     put_choice(t, p, n, o);
+    const char *own = "    net->weights = $_weights;\n    memcpy(net->digest, @_DIGEST, sizeof net->digest);\n    return "
+                      "@_OK;\n";
     put_named(t, name,
-              arena_printf(t->arena, open_close, o->variant ? "" : "anywhere ",
-                           o->linked ? "    net->weights = $_weights;\n    return @_OK;\n"
-                                     : "    return @_ERROR_WEIGHTS;\n"));
+              arena_printf(t->arena, open_close, (long long)p[0]->weights_bytes, o->variant ? "" : "anywhere ",
+                           o->linked ? own : "    return @_ERROR_WEIGHTS;\n", (long long)p[0]->weights_bytes));
     put_named(t, name,
               arena_printf(t->arena, "\nsize_t $_workspace_size(void)\n{\n    return (size_t)%lld%s;\n}\n\n",
                            (long long)workspace, p[0]->batch > 1 ? " * @_BATCH" : ""));
@@ -379,6 +404,7 @@ void emit_variants(struct text *t, const struct program *const *p, int n, const 
     emit_banner(
         t, p[0], o,
         arena_printf(a, "The API. At start it picks the code for the processor at hand: %s.", targets_of(a, p, n)));
+    emit_features(t);
     text_add(t, "#include \"%s.h\"\n#include <stdint.h>\n", p[0]->graph->name);
     emit_api(t, p, n, o);
 }

@@ -68,12 +68,12 @@ void emit_banner(struct text *t, const struct program *p, const struct emit_opti
         text_add(t, " * %s */\n", what);
 }
 
-void emit_contents(struct text *t, const struct program *p)
+void emit_contents(struct text *t, const struct program *p, const struct emit_options *o)
 {
     struct arena *a = t->arena;
-    text_add(
-        t, " * Compile: clang-19 -O3 -std=c17 -ffp-contract=off -fopenmp%s%s; %s.weights is to lie beside this file.\n",
-        *p->target->flags ? " " : "", p->target->flags, p->graph->name);
+    text_add(t, " * Compile: clang-19 -O3 -std=c17 -ffp-contract=off -fopenmp%s%s%s%s%s.\n",
+             *p->target->flags ? " " : "", p->target->flags, o->linked ? "; " : "", o->linked ? p->graph->name : "",
+             o->linked ? ".weights is to lie beside this file" : "");
     text_add(t, " *\n");
     layer_rows(t, p);
     text_add(t, " *\n * Workspace %s bytes%s, weights %s bytes, %d epochs (stretches between barriers):\n",

@@ -147,9 +147,11 @@ void emit_network(struct text *t, const struct program *p, const struct emit_opt
     names.prefix = kernel_prefix(t->arena, p, o);
     emit_banner(t, p, o, part ? arena_printf(t->arena, "Kernels, part %d of %d.", part, o->parts - 1) : NULL);
     if (part == 0) {
-        emit_contents(t, p);
-        if (!o->variant)
+        emit_contents(t, p, o);
+        if (!o->variant) {
+            emit_features(t);
             text_add(t, "#include \"%s.h\"\n", p->graph->name);
+        }
         text_add(t, "#include <omp.h>\n");
     }
     emit_helpers(t, p->target);

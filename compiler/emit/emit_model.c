@@ -239,13 +239,14 @@ static void emit_model(struct text *t, const struct program *const *p, int n, co
     text_add(t,
              "\nstatic int open_weights(struct netc_weights *to, const char *file)\n{\n    %s_net net;\n"
              "    const int code = %s_open(&net, file);\n"
-             "    *to = (struct netc_weights){net.weights, net.bytes, net.variant, net.error, net.detail};\n    return "
-             "code;\n}\n",
-             name, name);
+             "    *to = (struct netc_weights){.weights = net.weights, .bytes = net.bytes, .variant = net.variant,\n"
+             "                                .error = net.error, .detail = net.detail,\n"
+             "                                .is_packing = code == %s_ERROR_NETWORK && strstr(net.detail, \" = \")};\n"
+             "    memcpy(to->digest, net.digest, sizeof to->digest);\n    return code;\n}\n",
+             name, name, capitals(t->arena, name));
     text_add(t,
              "\nstatic void close_weights(struct netc_weights *from)\n{\n"
-             "    %s_net net = {from->weights, from->bytes, from->variant, from->error, from->detail};\n    "
-             "%s_close(&net);\n}\n",
+             "    %s_net net = {.weights = from->weights, .bytes = from->bytes};\n    %s_close(&net);\n}\n",
              name, name);
     text_add(t, "\nstatic const struct netc_variant *const all_variants[] = {");
     for (int i = 0; i < n; i++)
@@ -259,8 +260,8 @@ static void emit_model(struct text *t, const struct program *const *p, int n, co
     put_string(t, name);
     text_add(t, ", .version = \"%s\", .target = \"%s\", .options = ", NETC_VERSION, o->target);
     put_string(t, o->options);
-    text_add(t, ",\n    .digest = 0x%016llxu, .params = %lld, .macs = %lld,\n", (unsigned long long)o->digest,
-             (long long)o->params, (long long)o->macs);
+    text_add(t, ",\n    .digest = 0x%016llxu, .params = %lld, .macs = %lld,\n",
+             (unsigned long long)(o->linked ? o->digest : 0), (long long)o->params, (long long)o->macs);
     text_add(t, "    .weights_bytes = %lld, .batch = %d,\n", (long long)p[0]->weights_bytes, p[0]->batch);
     text_add(t, "    .n_input = %zu, .n_output = %zu, .input = inputs, .output = outputs,\n", g->n_input, g->n_output);
     text_add(t,
@@ -286,6 +287,7 @@ void emit_program(struct text *t, const struct program *const *p, int n, const s
     names.prefix = kernel_prefix(t->arena, p[0], o);
     emit_banner(t, p[0], o,
                 "What a program's runtime asks of the network beyond its API. A library does without this file.");
+    emit_features(t);
     text_add(t, "#include \"model.h\"\n#include \"%s.c\"\n", p[0]->graph->name);
     for (int i = 0; i < n && o->variant; i++)
         text_add(t, "%sextern const struct netc_variant %s_%s_variant;\n", i ? "" : "\n", p[i]->graph->name,

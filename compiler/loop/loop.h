@@ -185,6 +185,9 @@ struct pack {
     int64_t groups;
     const struct node *node; /* the convolution or linear layer; NULL for the others */
     struct memory *memory;
+    const struct node *layer; /* that reads it; NULL in programs that were read from text */
+    int rank;                 /* of the packed array */
+    int64_t dim[MAX_BUFFER_RANK];
 };
 struct program {
     struct arena *arena;

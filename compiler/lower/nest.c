@@ -98,6 +98,9 @@ struct buffer *use_weights(struct lowering *l, const char *name, struct pack pac
     int64_t elements = 1;
     for (int i = 0; i < rank; i++)
         elements *= dim[i];
+    pack.layer = l->node;
+    pack.rank = rank;
+    memcpy(pack.dim, dim, sizeof *dim * (size_t)rank);
     pack.memory = NEW(p->arena, struct memory);
     *pack.memory =
         (struct memory){.name = pack.param ? pack.param->name : arena_printf(p->arena, "%s.zeros", l->node->name),

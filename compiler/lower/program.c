@@ -37,7 +37,13 @@ static void add_constant(struct program *p, struct node *n)
     m->bytes = layout_bytes(n->type);
     m->offset = p->weights_bytes;
     p->weights_bytes += (m->bytes + 63) / 64 * 64;
-    PUSH(p->arena, p->pack, p->n_pack, p->cap_pack, ((struct pack){.param = param, .kind = PACK_PLAIN, .memory = m}));
+    struct pack pack = {.param = param,
+                        .kind = PACK_PLAIN,
+                        .memory = m,
+                        .layer = n,
+                        .rank = 1,
+                        .dim = {m->bytes / (int64_t)sizeof(float)}};
+    PUSH(p->arena, p->pack, p->n_pack, p->cap_pack, pack);
 }
 
 static void add_memories(struct program *p, struct graph *g)

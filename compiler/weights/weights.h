@@ -45,8 +45,20 @@ void safetensors_close(struct safetensors *);
 void synthetic_fill(const char *name, struct shape, double *out); /* rounded to float32 */
 void synthetic_input(const char *name, int64_t n, double *out);   /* 2 v - 1, not rounded */
 
-/* pack.c: fills blob (program->weights_bytes, aligned to 64) with everything that the kernels read. */
+/* ---- packed.c: weights files (grammar/WEIGHTS.md) ---- */
+struct pack;
 struct program;
+struct packed_about { /* what the file says about itself */
+    uint64_t digest;     /* of the parameters */
+    const char *options; /* that shaped the network: "-D width=8" */
+};
+/* The line of one packed parameter: from what and how its bytes are made. Programs of equal lines read each other's weights. */
+const char *packing_line(struct arena *, const struct pack *);
+/* What stands before the blob in a file: the text, and zeros up to a multiple of 4096 bytes. */
+const char *packed_head(struct arena *, const struct program *, const struct packed_about *, const char *blob,
+                        size_t *bytes);
+
+/* pack.c: fills blob (program->weights_bytes, aligned to 64) with everything that the kernels read. */
 void pack_weights(struct arena *scratch, const struct program *, struct weights *, char *blob);
 
 #endif

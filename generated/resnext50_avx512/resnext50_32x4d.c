@@ -106,6 +106,9 @@
  *   global_avg_pool        401,408          8,192  39-40     f32[2048,1,1] c16
  *   fc                           0          4,032  40-41     f32[1000] plain
  */
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE /* madvise, O_CLOEXEC */
+#endif
 #include "resnext50_32x4d.h"
 #include <omp.h>
 
@@ -3107,10 +3110,524 @@ const char *const resnext50_32x4d_logits_labels[RESNEXT50_32X4D_LOGITS_CLASSES] 
     "toilet tissue",
 };
 
+/* Weights that are mapped from a file which `netc pack` wrote: grammar/WEIGHTS.md describes it. This stands in the C
+ * of every network, before its API, and netc takes its checksum from here; it needs libc alone and keeps nothing.
+ *
+ * The file is not trusted: its text, then its weights are compared with their checksums before they are used, nothing
+ * is read beyond its end, and it must be packed line by line as the network's own table says.
+ *
+ * What would surprise: the mapping goes on reading the file. Whoever replaces it must do so by renaming another one
+ * onto its name, as netc does; where its bytes are changed, so are the weights, and where it is cut short the process
+ * gets SIGBUS. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PACKED_ALIGNMENT = 4096 };
+enum packed_fault { PACKED_GOOD, PACKED_FILE, PACKED_FORMAT, PACKED_NETWORK, PACKED_DAMAGED };
+
+/* ---- XXH64 with seed 0 (Y. Collet, "xxHash fast digest algorithm", version 0.1.1): about 14 GB/s. The same on every
+ * little-endian machine; `xxh64sum` prints it. ---- */
+
+static const uint64_t xxh_prime1 = 0x9e3779b185ebca87u, xxh_prime2 = 0xc2b2ae3d27d4eb4fu,
+                      xxh_prime3 = 0x165667b19e3779f9u, xxh_prime4 = 0x85ebca77c2b2ae63u,
+                      xxh_prime5 = 0x27d4eb2f165667c5u;
+
+static inline uint64_t xxh_rotate(uint64_t x, int n)
+{
+    return x << n | x >> (64 - n);
+}
+
+static inline uint64_t xxh_round(uint64_t lane, uint64_t word)
+{
+    __asm__("" : "+r"(word)); /* else clang makes one vector of the four lanes, which takes twice the time */
+    return xxh_rotate(lane + word * xxh_prime2, 31) * xxh_prime1;
+}
+
+static inline uint64_t xxh_word(const unsigned char *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+static uint64_t xxh64(const void *bytes, size_t n)
+{
+    const unsigned char *at = bytes;
+    uint64_t hash = xxh_prime5;
+    size_t left = n;
+    if (left >= 32) {
+        uint64_t lane[4] = {xxh_prime1 + xxh_prime2, xxh_prime2, 0, -xxh_prime1};
+        for (; left >= 32; left -= 32, at += 32) {
+            for (int i = 0; i < 4; i++) {
+                lane[i] = xxh_round(lane[i], xxh_word(at + 8 * i));
+            }
+        }
+        hash = xxh_rotate(lane[0], 1) + xxh_rotate(lane[1], 7) + xxh_rotate(lane[2], 12) + xxh_rotate(lane[3], 18);
+        for (int i = 0; i < 4; i++) {
+            hash = (hash ^ xxh_round(0, lane[i])) * xxh_prime1 + xxh_prime4;
+        }
+    }
+    hash += n;
+    for (; left >= 8; left -= 8, at += 8) {
+        hash = xxh_rotate(hash ^ xxh_round(0, xxh_word(at)), 27) * xxh_prime1 + xxh_prime4;
+    }
+    if (left >= 4) {
+        uint32_t half;
+        memcpy(&half, at, sizeof half);
+        hash = xxh_rotate(hash ^ half * xxh_prime1, 23) * xxh_prime2 + xxh_prime3;
+        left -= 4, at += 4;
+    }
+    for (; left > 0; left--, at++) {
+        hash = xxh_rotate(hash ^ *at * xxh_prime5, 11) * xxh_prime1;
+    }
+    hash = (hash ^ hash >> 33) * xxh_prime2;
+    hash = (hash ^ hash >> 29) * xxh_prime3;
+    return hash ^ hash >> 32;
+}
+
+/* ---- the text ---- */
+
+struct packed { /* what a file holds */
+    const char *weights; /* in the mapping */
+    char digest[17]; /* of the parameters that were packed */
+    const char *detail; /* what is wrong with it; constant text */
+    size_t text_bytes, start; /* where the text ends and the weights begin */
+    char checksum[17]; /* that the weights should have */
+};
+
+struct packed_text { /* what was not read yet */
+    const char *at, *end;
+};
+
+static const char packed_digit[] = "0123456789abcdef";
+
+/* Takes the text if it comes next. */
+static int packed_next(struct packed_text *t, const char *text)
+{
+    const size_t n = strlen(text);
+    if ((size_t)(t->end - t->at) < n || memcmp(t->at, text, n) != 0) {
+        return 0;
+    }
+    t->at += n;
+    return 1;
+}
+
+static int packed_number(struct packed_text *t, uint64_t *value)
+{
+    const char *first = t->at;
+    for (*value = 0; t->at < t->end && t->at - first < 18 && *t->at >= '0' && *t->at <= '9'; t->at++) {
+        *value = *value * 10 + (uint64_t)(*t->at - '0');
+    }
+    return t->at > first;
+}
+
+/* Sixteen digits, as text. */
+static int packed_digits(struct packed_text *t, char digits[17])
+{
+    for (int i = 0; i < 16; i++) {
+        if (t->at == t->end || !memchr(packed_digit, *t->at, 16)) {
+            return 0;
+        }
+        digits[i] = *t->at++;
+    }
+    return 1;
+}
+
+static int packed_equal(uint64_t hash, const char digits[17])
+{
+    int equal = 1;
+    for (int i = 0; i < 16; i++) {
+        equal &= digits[i] == packed_digit[hash >> (60 - 4 * i) & 15];
+    }
+    return equal;
+}
+
+/* KEY BYTES CHECKSUM */
+static int packed_part(struct packed_text *t, const char *key, uint64_t *bytes, char checksum[17])
+{
+    return packed_next(t, key) && packed_number(t, bytes) && packed_next(t, " ") && packed_digits(t, checksum) &&
+           packed_next(t, "\n");
+}
+
+/* KEY and anything up to the end of the line. */
+static int packed_line(struct packed_text *t, const char *key)
+{
+    const char *end = packed_next(t, key) ? memchr(t->at, '\n', (size_t)(t->end - t->at)) : NULL;
+    t->at = end ? end + 1 : t->at;
+    return end != NULL;
+}
+
+/* Is it packed as this network has it? Else which of the network's lines (up to NULL) it has not. */
+static const char *packed_difference(struct packed_text *t, const char *const *line)
+{
+    for (; *line; line++) {
+        if (!packed_next(t, *line) || !packed_next(t, "\n")) {
+            return *line;
+        }
+    }
+    return packed_next(t, "end\n") && t->at == t->end ? NULL : "it has more layers than this network";
+}
+
+/* Reads the text of a file in memory: does it say that it holds `bytes` bytes of weights, packed in this way? */
+static enum packed_fault packed_read(struct packed *to, const char *file, size_t length, size_t bytes,
+                                     const char *const *line)
+{
+    struct packed_text t = {file, file + length};
+    uint64_t text_bytes, blob_bytes;
+    char checksum[17];
+    *to = (struct packed){.detail = "netc pack writes such files"};
+    if (!packed_next(&t, "netc-weights ")) {
+        return PACKED_FORMAT;
+    }
+    to->detail = "its version is not 1: pack the weights again with the netc that made this program";
+    if (!packed_next(&t, "1\n")) {
+        return PACKED_FORMAT;
+    }
+    to->detail = "its text is not what was written";
+    if (!packed_part(&t, "text ", &text_bytes, checksum) || text_bytes > (size_t)(t.end - t.at) ||
+        !packed_equal(xxh64(t.at, (size_t)text_bytes), checksum)) {
+        return PACKED_DAMAGED;
+    }
+    t.end = t.at + text_bytes;
+    to->text_bytes = (size_t)(t.end - file);
+    to->start = (to->text_bytes + PACKED_ALIGNMENT - 1) / PACKED_ALIGNMENT * PACKED_ALIGNMENT;
+    if (!packed_part(&t, "blob ", &blob_bytes, to->checksum) || !packed_line(&t, "network ") ||
+        !packed_line(&t, "options") || !packed_line(&t, "netc ") || !packed_next(&t, "parameters ") ||
+        !packed_digits(&t, to->digest) || !packed_next(&t, "\nlayers\n")) {
+        return PACKED_DAMAGED;
+    }
+    to->detail = packed_difference(&t, line);
+    if (to->detail) {
+        return PACKED_NETWORK;
+    }
+    to->detail = "it is too short or too long";
+    return to->start <= length && length - to->start == blob_bytes && blob_bytes == bytes ? PACKED_GOOD
+                                                                                          : PACKED_DAMAGED;
+}
+
+/* And are the weights themselves those that were written? */
+static enum packed_fault packed_compare(struct packed *to, const char *file, size_t bytes)
+{
+    to->detail = "its weights are not those that were written";
+    for (size_t i = to->text_bytes; i < to->start; i++) {
+        if (file[i]) {
+            return PACKED_DAMAGED;
+        }
+    }
+    if (!packed_equal(xxh64(file + to->start, bytes), to->checksum)) {
+        return PACKED_DAMAGED;
+    }
+    to->weights = file + to->start;
+    to->detail = NULL;
+    return PACKED_GOOD;
+}
+
+/* ---- the file ---- */
+
+/* Maps the file whole; *bytes is its length. NULL: *error is an errno, or 0 where it is no file to be mapped. */
+static const char *packed_map(const char *path, size_t *bytes, int *error)
+{
+    struct stat status;
+    const char *map = NULL;
+    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a FIFO has nobody to wait for */
+    if (file < 0 || fstat(file, &status) != 0) {
+        *error = errno;
+    } else if (!S_ISREG(status.st_mode) || status.st_size <= 0 || (uintmax_t)status.st_size > SIZE_MAX) {
+        *error = S_ISDIR(status.st_mode) ? EISDIR : 0;
+    } else {
+        *bytes = (size_t)status.st_size;
+        map = mmap(NULL, *bytes, PROT_READ, MAP_PRIVATE, file, 0);
+        *error = map == MAP_FAILED ? errno : 0;
+        map = map == MAP_FAILED ? NULL : map;
+    }
+    if (file >= 0) {
+        close(file);
+    }
+    return map;
+}
+
+/* The weights in the file, which stays mapped until packed_close(); *length is that of the mapping. */
+static enum packed_fault packed_open(struct packed *to, const char *path, size_t bytes, const char *const *line,
+                                     size_t *length, int *error)
+{
+    *to = (struct packed){.detail = NULL};
+    const char *file = packed_map(path, length, error);
+    if (!file) {
+        to->detail = *error ? NULL : "it is empty or no ordinary file";
+        return *error ? PACKED_FILE : PACKED_FORMAT;
+    }
+    enum packed_fault fault = packed_read(to, file, *length, bytes, line);
+    if (!fault) {
+        madvise((void *)file, *length, MADV_WILLNEED); /* read ahead of the checksum */
+        fault = packed_compare(to, file, bytes);
+    }
+    if (fault) {
+        munmap((void *)file, *length);
+    }
+    return fault;
+}
+
+static void packed_close(const char *weights, size_t bytes, size_t length)
+{
+    munmap((void *)(weights - (length - bytes)), length); /* they end where the file ends */
+}
+
+/* How the weights are packed: name, shape, algorithm, packing = source. A weights file has the same lines. */
+static const char *const packing[] = {
+    "conv1.w [64,3,7,7] direct panels in c3 out c16 as f32[4,7,21,16] at 0 = fold_weight(conv1.weight, bn1.weight,"
+    " bn1.running_var; eps 1e-05)",
+    "conv1.b [64] direct vector out c16 as f32[64] at 37632 = fold_bias(bn1.bias, bn1.weight, bn1.running_mean,"
+    " bn1.running_var; eps 1e-05)",
+    "layer1.0.conv1.w [128,64,1,1] direct panels in c16 out c16 as f32[8,4,16,16] at 37888 ="
+    " fold_weight(layer1.0.conv1.weight, layer1.0.bn1.weight, layer1.0.bn1.running_var; eps 1e-05)",
+    "layer1.0.conv1.b [128] direct vector out c16 as f32[128] at 70656 = fold_bias(layer1.0.bn1.bias,"
+    " layer1.0.bn1.weight, layer1.0.bn1.running_mean, layer1.0.bn1.running_var; eps 1e-05)",
+    "layer1.0.conv2.w [128,4,3,3] spread spread groups 32 in c16 out c16 as f32[8,4,3,3,16] at 71168 ="
+    " fold_weight(layer1.0.conv2.weight, layer1.0.bn2.weight, layer1.0.bn2.running_var; eps 1e-05)",
+    "layer1.0.conv2.b [128] spread vector groups 32 out c16 as f32[128] at 89600 = fold_bias(layer1.0.bn2.bias,"
+    " layer1.0.bn2.weight, layer1.0.bn2.running_mean, layer1.0.bn2.running_var; eps 1e-05)",
+    "layer1.0.conv3.w [256,128,1,1] direct panels in c16 out c16 as f32[16,8,16,16] at 90112 ="
+    " fold_weight(layer1.0.conv3.weight, layer1.0.bn3.weight, layer1.0.bn3.running_var; eps 1e-05)",
+    "layer1.0.conv3.b [256] direct vector out c16 as f32[256] at 221184 = fold_bias(layer1.0.bn3.bias,"
+    " layer1.0.bn3.weight, layer1.0.bn3.running_mean, layer1.0.bn3.running_var; eps 1e-05)",
+    "layer1.0.downsample.0.w [256,64,1,1] direct panels in c16 out c16 as f32[16,4,16,16] at 222208 ="
+    " fold_weight(layer1.0.downsample.0.weight, layer1.0.downsample.1.weight, layer1.0.downsample.1.running_var; eps"
+    " 1e-05)",
+    "layer1.0.downsample.0.b [256] direct vector out c16 as f32[256] at 287744 ="
+    " fold_bias(layer1.0.downsample.1.bias, layer1.0.downsample.1.weight, layer1.0.downsample.1.running_mean,"
+    " layer1.0.downsample.1.running_var; eps 1e-05)",
+    "layer1.1.conv1.w [128,256,1,1] direct panels in c16 out c16 as f32[8,16,16,16] at 288768 ="
+    " fold_weight(layer1.1.conv1.weight, layer1.1.bn1.weight, layer1.1.bn1.running_var; eps 1e-05)",
+    "layer1.1.conv1.b [128] direct vector out c16 as f32[128] at 419840 = fold_bias(layer1.1.bn1.bias,"
+    " layer1.1.bn1.weight, layer1.1.bn1.running_mean, layer1.1.bn1.running_var; eps 1e-05)",
+    "layer1.1.conv2.w [128,4,3,3] spread spread groups 32 in c16 out c16 as f32[8,4,3,3,16] at 420352 ="
+    " fold_weight(layer1.1.conv2.weight, layer1.1.bn2.weight, layer1.1.bn2.running_var; eps 1e-05)",
+    "layer1.1.conv2.b [128] spread vector groups 32 out c16 as f32[128] at 438784 = fold_bias(layer1.1.bn2.bias,"
+    " layer1.1.bn2.weight, layer1.1.bn2.running_mean, layer1.1.bn2.running_var; eps 1e-05)",
+    "layer1.1.conv3.w [256,128,1,1] direct panels in c16 out c16 as f32[16,8,16,16] at 439296 ="
+    " fold_weight(layer1.1.conv3.weight, layer1.1.bn3.weight, layer1.1.bn3.running_var; eps 1e-05)",
+    "layer1.1.conv3.b [256] direct vector out c16 as f32[256] at 570368 = fold_bias(layer1.1.bn3.bias,"
+    " layer1.1.bn3.weight, layer1.1.bn3.running_mean, layer1.1.bn3.running_var; eps 1e-05)",
+    "layer1.2.conv1.w [128,256,1,1] direct panels in c16 out c16 as f32[8,16,16,16] at 571392 ="
+    " fold_weight(layer1.2.conv1.weight, layer1.2.bn1.weight, layer1.2.bn1.running_var; eps 1e-05)",
+    "layer1.2.conv1.b [128] direct vector out c16 as f32[128] at 702464 = fold_bias(layer1.2.bn1.bias,"
+    " layer1.2.bn1.weight, layer1.2.bn1.running_mean, layer1.2.bn1.running_var; eps 1e-05)",
+    "layer1.2.conv2.w [128,4,3,3] spread spread groups 32 in c16 out c16 as f32[8,4,3,3,16] at 702976 ="
+    " fold_weight(layer1.2.conv2.weight, layer1.2.bn2.weight, layer1.2.bn2.running_var; eps 1e-05)",
+    "layer1.2.conv2.b [128] spread vector groups 32 out c16 as f32[128] at 721408 = fold_bias(layer1.2.bn2.bias,"
+    " layer1.2.bn2.weight, layer1.2.bn2.running_mean, layer1.2.bn2.running_var; eps 1e-05)",
+    "layer1.2.conv3.w [256,128,1,1] direct panels in c16 out c16 as f32[16,8,16,16] at 721920 ="
+    " fold_weight(layer1.2.conv3.weight, layer1.2.bn3.weight, layer1.2.bn3.running_var; eps 1e-05)",
+    "layer1.2.conv3.b [256] direct vector out c16 as f32[256] at 852992 = fold_bias(layer1.2.bn3.bias,"
+    " layer1.2.bn3.weight, layer1.2.bn3.running_mean, layer1.2.bn3.running_var; eps 1e-05)",
+    "layer2.0.conv1.w [256,256,1,1] direct panels in c16 out c16 as f32[16,16,16,16] at 854016 ="
+    " fold_weight(layer2.0.conv1.weight, layer2.0.bn1.weight, layer2.0.bn1.running_var; eps 1e-05)",
+    "layer2.0.conv1.b [256] direct vector out c16 as f32[256] at 1116160 = fold_bias(layer2.0.bn1.bias,"
+    " layer2.0.bn1.weight, layer2.0.bn1.running_mean, layer2.0.bn1.running_var; eps 1e-05)",
+    "layer2.0.conv2.w [256,8,3,3] spread spread groups 32 in c16 out c16 as f32[16,8,3,3,16] at 1117184 ="
+    " fold_weight(layer2.0.conv2.weight, layer2.0.bn2.weight, layer2.0.bn2.running_var; eps 1e-05)",
+    "layer2.0.conv2.b [256] spread vector groups 32 out c16 as f32[256] at 1190912 = fold_bias(layer2.0.bn2.bias,"
+    " layer2.0.bn2.weight, layer2.0.bn2.running_mean, layer2.0.bn2.running_var; eps 1e-05)",
+    "layer2.0.conv3.w [512,256,1,1] direct panels in c16 out c16 as f32[32,16,16,16] at 1191936 ="
+    " fold_weight(layer2.0.conv3.weight, layer2.0.bn3.weight, layer2.0.bn3.running_var; eps 1e-05)",
+    "layer2.0.conv3.b [512] direct vector out c16 as f32[512] at 1716224 = fold_bias(layer2.0.bn3.bias,"
+    " layer2.0.bn3.weight, layer2.0.bn3.running_mean, layer2.0.bn3.running_var; eps 1e-05)",
+    "layer2.0.downsample.0.w [512,256,1,1] direct panels in c16 out c16 as f32[32,16,16,16] at 1718272 ="
+    " fold_weight(layer2.0.downsample.0.weight, layer2.0.downsample.1.weight, layer2.0.downsample.1.running_var; eps"
+    " 1e-05)",
+    "layer2.0.downsample.0.b [512] direct vector out c16 as f32[512] at 2242560 ="
+    " fold_bias(layer2.0.downsample.1.bias, layer2.0.downsample.1.weight, layer2.0.downsample.1.running_mean,"
+    " layer2.0.downsample.1.running_var; eps 1e-05)",
+    "layer2.1.conv1.w [256,512,1,1] direct panels in c16 out c16 as f32[16,32,16,16] at 2244608 ="
+    " fold_weight(layer2.1.conv1.weight, layer2.1.bn1.weight, layer2.1.bn1.running_var; eps 1e-05)",
+    "layer2.1.conv1.b [256] direct vector out c16 as f32[256] at 2768896 = fold_bias(layer2.1.bn1.bias,"
+    " layer2.1.bn1.weight, layer2.1.bn1.running_mean, layer2.1.bn1.running_var; eps 1e-05)",
+    "layer2.1.conv2.w [256,8,3,3] spread spread groups 32 in c16 out c16 as f32[16,8,3,3,16] at 2769920 ="
+    " fold_weight(layer2.1.conv2.weight, layer2.1.bn2.weight, layer2.1.bn2.running_var; eps 1e-05)",
+    "layer2.1.conv2.b [256] spread vector groups 32 out c16 as f32[256] at 2843648 = fold_bias(layer2.1.bn2.bias,"
+    " layer2.1.bn2.weight, layer2.1.bn2.running_mean, layer2.1.bn2.running_var; eps 1e-05)",
+    "layer2.1.conv3.w [512,256,1,1] direct panels in c16 out c16 as f32[32,16,16,16] at 2844672 ="
+    " fold_weight(layer2.1.conv3.weight, layer2.1.bn3.weight, layer2.1.bn3.running_var; eps 1e-05)",
+    "layer2.1.conv3.b [512] direct vector out c16 as f32[512] at 3368960 = fold_bias(layer2.1.bn3.bias,"
+    " layer2.1.bn3.weight, layer2.1.bn3.running_mean, layer2.1.bn3.running_var; eps 1e-05)",
+    "layer2.2.conv1.w [256,512,1,1] direct panels in c16 out c16 as f32[16,32,16,16] at 3371008 ="
+    " fold_weight(layer2.2.conv1.weight, layer2.2.bn1.weight, layer2.2.bn1.running_var; eps 1e-05)",
+    "layer2.2.conv1.b [256] direct vector out c16 as f32[256] at 3895296 = fold_bias(layer2.2.bn1.bias,"
+    " layer2.2.bn1.weight, layer2.2.bn1.running_mean, layer2.2.bn1.running_var; eps 1e-05)",
+    "layer2.2.conv2.w [256,8,3,3] spread spread groups 32 in c16 out c16 as f32[16,8,3,3,16] at 3896320 ="
+    " fold_weight(layer2.2.conv2.weight, layer2.2.bn2.weight, layer2.2.bn2.running_var; eps 1e-05)",
+    "layer2.2.conv2.b [256] spread vector groups 32 out c16 as f32[256] at 3970048 = fold_bias(layer2.2.bn2.bias,"
+    " layer2.2.bn2.weight, layer2.2.bn2.running_mean, layer2.2.bn2.running_var; eps 1e-05)",
+    "layer2.2.conv3.w [512,256,1,1] direct panels in c16 out c16 as f32[32,16,16,16] at 3971072 ="
+    " fold_weight(layer2.2.conv3.weight, layer2.2.bn3.weight, layer2.2.bn3.running_var; eps 1e-05)",
+    "layer2.2.conv3.b [512] direct vector out c16 as f32[512] at 4495360 = fold_bias(layer2.2.bn3.bias,"
+    " layer2.2.bn3.weight, layer2.2.bn3.running_mean, layer2.2.bn3.running_var; eps 1e-05)",
+    "layer2.3.conv1.w [256,512,1,1] direct panels in c16 out c16 as f32[16,32,16,16] at 4497408 ="
+    " fold_weight(layer2.3.conv1.weight, layer2.3.bn1.weight, layer2.3.bn1.running_var; eps 1e-05)",
+    "layer2.3.conv1.b [256] direct vector out c16 as f32[256] at 5021696 = fold_bias(layer2.3.bn1.bias,"
+    " layer2.3.bn1.weight, layer2.3.bn1.running_mean, layer2.3.bn1.running_var; eps 1e-05)",
+    "layer2.3.conv2.w [256,8,3,3] spread spread groups 32 in c16 out c16 as f32[16,8,3,3,16] at 5022720 ="
+    " fold_weight(layer2.3.conv2.weight, layer2.3.bn2.weight, layer2.3.bn2.running_var; eps 1e-05)",
+    "layer2.3.conv2.b [256] spread vector groups 32 out c16 as f32[256] at 5096448 = fold_bias(layer2.3.bn2.bias,"
+    " layer2.3.bn2.weight, layer2.3.bn2.running_mean, layer2.3.bn2.running_var; eps 1e-05)",
+    "layer2.3.conv3.w [512,256,1,1] direct panels in c16 out c16 as f32[32,16,16,16] at 5097472 ="
+    " fold_weight(layer2.3.conv3.weight, layer2.3.bn3.weight, layer2.3.bn3.running_var; eps 1e-05)",
+    "layer2.3.conv3.b [512] direct vector out c16 as f32[512] at 5621760 = fold_bias(layer2.3.bn3.bias,"
+    " layer2.3.bn3.weight, layer2.3.bn3.running_mean, layer2.3.bn3.running_var; eps 1e-05)",
+    "layer3.0.conv1.w [512,512,1,1] direct panels in c16 out c16 as f32[32,32,16,16] at 5623808 ="
+    " fold_weight(layer3.0.conv1.weight, layer3.0.bn1.weight, layer3.0.bn1.running_var; eps 1e-05)",
+    "layer3.0.conv1.b [512] direct vector out c16 as f32[512] at 6672384 = fold_bias(layer3.0.bn1.bias,"
+    " layer3.0.bn1.weight, layer3.0.bn1.running_mean, layer3.0.bn1.running_var; eps 1e-05)",
+    "layer3.0.conv2.w [512,16,3,3] direct panels groups 32 in c16 out c16 as f32[32,1,3,3,16,16] at 6674432 ="
+    " fold_weight(layer3.0.conv2.weight, layer3.0.bn2.weight, layer3.0.bn2.running_var; eps 1e-05)",
+    "layer3.0.conv2.b [512] direct vector groups 32 out c16 as f32[512] at 6969344 = fold_bias(layer3.0.bn2.bias,"
+    " layer3.0.bn2.weight, layer3.0.bn2.running_mean, layer3.0.bn2.running_var; eps 1e-05)",
+    "layer3.0.conv3.w [1024,512,1,1] direct panels in c16 out c16 as f32[64,32,16,16] at 6971392 ="
+    " fold_weight(layer3.0.conv3.weight, layer3.0.bn3.weight, layer3.0.bn3.running_var; eps 1e-05)",
+    "layer3.0.conv3.b [1024] direct vector out c16 as f32[1024] at 9068544 = fold_bias(layer3.0.bn3.bias,"
+    " layer3.0.bn3.weight, layer3.0.bn3.running_mean, layer3.0.bn3.running_var; eps 1e-05)",
+    "layer3.0.downsample.0.w [1024,512,1,1] direct panels in c16 out c16 as f32[64,32,16,16] at 9072640 ="
+    " fold_weight(layer3.0.downsample.0.weight, layer3.0.downsample.1.weight, layer3.0.downsample.1.running_var; eps"
+    " 1e-05)",
+    "layer3.0.downsample.0.b [1024] direct vector out c16 as f32[1024] at 11169792 ="
+    " fold_bias(layer3.0.downsample.1.bias, layer3.0.downsample.1.weight, layer3.0.downsample.1.running_mean,"
+    " layer3.0.downsample.1.running_var; eps 1e-05)",
+    "layer3.1.conv1.w [512,1024,1,1] direct panels in c16 out c16 as f32[32,64,16,16] at 11173888 ="
+    " fold_weight(layer3.1.conv1.weight, layer3.1.bn1.weight, layer3.1.bn1.running_var; eps 1e-05)",
+    "layer3.1.conv1.b [512] direct vector out c16 as f32[512] at 13271040 = fold_bias(layer3.1.bn1.bias,"
+    " layer3.1.bn1.weight, layer3.1.bn1.running_mean, layer3.1.bn1.running_var; eps 1e-05)",
+    "layer3.1.conv2.w [512,16,3,3] direct panels groups 32 in c16 out c16 as f32[32,1,3,3,16,16] at 13273088 ="
+    " fold_weight(layer3.1.conv2.weight, layer3.1.bn2.weight, layer3.1.bn2.running_var; eps 1e-05)",
+    "layer3.1.conv2.b [512] direct vector groups 32 out c16 as f32[512] at 13568000 = fold_bias(layer3.1.bn2.bias,"
+    " layer3.1.bn2.weight, layer3.1.bn2.running_mean, layer3.1.bn2.running_var; eps 1e-05)",
+    "layer3.1.conv3.w [1024,512,1,1] direct panels in c16 out c16 as f32[64,32,16,16] at 13570048 ="
+    " fold_weight(layer3.1.conv3.weight, layer3.1.bn3.weight, layer3.1.bn3.running_var; eps 1e-05)",
+    "layer3.1.conv3.b [1024] direct vector out c16 as f32[1024] at 15667200 = fold_bias(layer3.1.bn3.bias,"
+    " layer3.1.bn3.weight, layer3.1.bn3.running_mean, layer3.1.bn3.running_var; eps 1e-05)",
+    "layer3.2.conv1.w [512,1024,1,1] direct panels in c16 out c16 as f32[32,64,16,16] at 15671296 ="
+    " fold_weight(layer3.2.conv1.weight, layer3.2.bn1.weight, layer3.2.bn1.running_var; eps 1e-05)",
+    "layer3.2.conv1.b [512] direct vector out c16 as f32[512] at 17768448 = fold_bias(layer3.2.bn1.bias,"
+    " layer3.2.bn1.weight, layer3.2.bn1.running_mean, layer3.2.bn1.running_var; eps 1e-05)",
+    "layer3.2.conv2.w [512,16,3,3] direct panels groups 32 in c16 out c16 as f32[32,1,3,3,16,16] at 17770496 ="
+    " fold_weight(layer3.2.conv2.weight, layer3.2.bn2.weight, layer3.2.bn2.running_var; eps 1e-05)",
+    "layer3.2.conv2.b [512] direct vector groups 32 out c16 as f32[512] at 18065408 = fold_bias(layer3.2.bn2.bias,"
+    " layer3.2.bn2.weight, layer3.2.bn2.running_mean, layer3.2.bn2.running_var; eps 1e-05)",
+    "layer3.2.conv3.w [1024,512,1,1] direct panels in c16 out c16 as f32[64,32,16,16] at 18067456 ="
+    " fold_weight(layer3.2.conv3.weight, layer3.2.bn3.weight, layer3.2.bn3.running_var; eps 1e-05)",
+    "layer3.2.conv3.b [1024] direct vector out c16 as f32[1024] at 20164608 = fold_bias(layer3.2.bn3.bias,"
+    " layer3.2.bn3.weight, layer3.2.bn3.running_mean, layer3.2.bn3.running_var; eps 1e-05)",
+    "layer3.3.conv1.w [512,1024,1,1] direct panels in c16 out c16 as f32[32,64,16,16] at 20168704 ="
+    " fold_weight(layer3.3.conv1.weight, layer3.3.bn1.weight, layer3.3.bn1.running_var; eps 1e-05)",
+    "layer3.3.conv1.b [512] direct vector out c16 as f32[512] at 22265856 = fold_bias(layer3.3.bn1.bias,"
+    " layer3.3.bn1.weight, layer3.3.bn1.running_mean, layer3.3.bn1.running_var; eps 1e-05)",
+    "layer3.3.conv2.w [512,16,3,3] direct panels groups 32 in c16 out c16 as f32[32,1,3,3,16,16] at 22267904 ="
+    " fold_weight(layer3.3.conv2.weight, layer3.3.bn2.weight, layer3.3.bn2.running_var; eps 1e-05)",
+    "layer3.3.conv2.b [512] direct vector groups 32 out c16 as f32[512] at 22562816 = fold_bias(layer3.3.bn2.bias,"
+    " layer3.3.bn2.weight, layer3.3.bn2.running_mean, layer3.3.bn2.running_var; eps 1e-05)",
+    "layer3.3.conv3.w [1024,512,1,1] direct panels in c16 out c16 as f32[64,32,16,16] at 22564864 ="
+    " fold_weight(layer3.3.conv3.weight, layer3.3.bn3.weight, layer3.3.bn3.running_var; eps 1e-05)",
+    "layer3.3.conv3.b [1024] direct vector out c16 as f32[1024] at 24662016 = fold_bias(layer3.3.bn3.bias,"
+    " layer3.3.bn3.weight, layer3.3.bn3.running_mean, layer3.3.bn3.running_var; eps 1e-05)",
+    "layer3.4.conv1.w [512,1024,1,1] direct panels in c16 out c16 as f32[32,64,16,16] at 24666112 ="
+    " fold_weight(layer3.4.conv1.weight, layer3.4.bn1.weight, layer3.4.bn1.running_var; eps 1e-05)",
+    "layer3.4.conv1.b [512] direct vector out c16 as f32[512] at 26763264 = fold_bias(layer3.4.bn1.bias,"
+    " layer3.4.bn1.weight, layer3.4.bn1.running_mean, layer3.4.bn1.running_var; eps 1e-05)",
+    "layer3.4.conv2.w [512,16,3,3] direct panels groups 32 in c16 out c16 as f32[32,1,3,3,16,16] at 26765312 ="
+    " fold_weight(layer3.4.conv2.weight, layer3.4.bn2.weight, layer3.4.bn2.running_var; eps 1e-05)",
+    "layer3.4.conv2.b [512] direct vector groups 32 out c16 as f32[512] at 27060224 = fold_bias(layer3.4.bn2.bias,"
+    " layer3.4.bn2.weight, layer3.4.bn2.running_mean, layer3.4.bn2.running_var; eps 1e-05)",
+    "layer3.4.conv3.w [1024,512,1,1] direct panels in c16 out c16 as f32[64,32,16,16] at 27062272 ="
+    " fold_weight(layer3.4.conv3.weight, layer3.4.bn3.weight, layer3.4.bn3.running_var; eps 1e-05)",
+    "layer3.4.conv3.b [1024] direct vector out c16 as f32[1024] at 29159424 = fold_bias(layer3.4.bn3.bias,"
+    " layer3.4.bn3.weight, layer3.4.bn3.running_mean, layer3.4.bn3.running_var; eps 1e-05)",
+    "layer3.5.conv1.w [512,1024,1,1] direct panels in c16 out c16 as f32[32,64,16,16] at 29163520 ="
+    " fold_weight(layer3.5.conv1.weight, layer3.5.bn1.weight, layer3.5.bn1.running_var; eps 1e-05)",
+    "layer3.5.conv1.b [512] direct vector out c16 as f32[512] at 31260672 = fold_bias(layer3.5.bn1.bias,"
+    " layer3.5.bn1.weight, layer3.5.bn1.running_mean, layer3.5.bn1.running_var; eps 1e-05)",
+    "layer3.5.conv2.w [512,16,3,3] direct panels groups 32 in c16 out c16 as f32[32,1,3,3,16,16] at 31262720 ="
+    " fold_weight(layer3.5.conv2.weight, layer3.5.bn2.weight, layer3.5.bn2.running_var; eps 1e-05)",
+    "layer3.5.conv2.b [512] direct vector groups 32 out c16 as f32[512] at 31557632 = fold_bias(layer3.5.bn2.bias,"
+    " layer3.5.bn2.weight, layer3.5.bn2.running_mean, layer3.5.bn2.running_var; eps 1e-05)",
+    "layer3.5.conv3.w [1024,512,1,1] direct panels in c16 out c16 as f32[64,32,16,16] at 31559680 ="
+    " fold_weight(layer3.5.conv3.weight, layer3.5.bn3.weight, layer3.5.bn3.running_var; eps 1e-05)",
+    "layer3.5.conv3.b [1024] direct vector out c16 as f32[1024] at 33656832 = fold_bias(layer3.5.bn3.bias,"
+    " layer3.5.bn3.weight, layer3.5.bn3.running_mean, layer3.5.bn3.running_var; eps 1e-05)",
+    "layer4.0.conv1.w [1024,1024,1,1] direct panels in c16 out c16 as f32[64,64,16,16] at 33660928 ="
+    " fold_weight(layer4.0.conv1.weight, layer4.0.bn1.weight, layer4.0.bn1.running_var; eps 1e-05)",
+    "layer4.0.conv1.b [1024] direct vector out c16 as f32[1024] at 37855232 = fold_bias(layer4.0.bn1.bias,"
+    " layer4.0.bn1.weight, layer4.0.bn1.running_mean, layer4.0.bn1.running_var; eps 1e-05)",
+    "layer4.0.conv2.w [1024,32,3,3] direct panels groups 32 in c16 out c16 as f32[64,2,3,3,16,16] at 37859328 ="
+    " fold_weight(layer4.0.conv2.weight, layer4.0.bn2.weight, layer4.0.bn2.running_var; eps 1e-05)",
+    "layer4.0.conv2.b [1024] direct vector groups 32 out c16 as f32[1024] at 39038976 = fold_bias(layer4.0.bn2.bias,"
+    " layer4.0.bn2.weight, layer4.0.bn2.running_mean, layer4.0.bn2.running_var; eps 1e-05)",
+    "layer4.0.conv3.w [2048,1024,1,1] direct panels in c16 out c16 as f32[128,64,16,16] at 39043072 ="
+    " fold_weight(layer4.0.conv3.weight, layer4.0.bn3.weight, layer4.0.bn3.running_var; eps 1e-05)",
+    "layer4.0.conv3.b [2048] direct vector out c16 as f32[2048] at 47431680 = fold_bias(layer4.0.bn3.bias,"
+    " layer4.0.bn3.weight, layer4.0.bn3.running_mean, layer4.0.bn3.running_var; eps 1e-05)",
+    "layer4.0.downsample.0.w [2048,1024,1,1] direct panels in c16 out c16 as f32[128,64,16,16] at 47439872 ="
+    " fold_weight(layer4.0.downsample.0.weight, layer4.0.downsample.1.weight, layer4.0.downsample.1.running_var; eps"
+    " 1e-05)",
+    "layer4.0.downsample.0.b [2048] direct vector out c16 as f32[2048] at 55828480 ="
+    " fold_bias(layer4.0.downsample.1.bias, layer4.0.downsample.1.weight, layer4.0.downsample.1.running_mean,"
+    " layer4.0.downsample.1.running_var; eps 1e-05)",
+    "layer4.1.conv1.w [1024,2048,1,1] direct panels in c16 out c16 as f32[64,128,16,16] at 55836672 ="
+    " fold_weight(layer4.1.conv1.weight, layer4.1.bn1.weight, layer4.1.bn1.running_var; eps 1e-05)",
+    "layer4.1.conv1.b [1024] direct vector out c16 as f32[1024] at 64225280 = fold_bias(layer4.1.bn1.bias,"
+    " layer4.1.bn1.weight, layer4.1.bn1.running_mean, layer4.1.bn1.running_var; eps 1e-05)",
+    "layer4.1.conv2.w [1024,32,3,3] direct panels groups 32 in c16 out c16 as f32[64,2,3,3,16,16] at 64229376 ="
+    " fold_weight(layer4.1.conv2.weight, layer4.1.bn2.weight, layer4.1.bn2.running_var; eps 1e-05)",
+    "layer4.1.conv2.b [1024] direct vector groups 32 out c16 as f32[1024] at 65409024 = fold_bias(layer4.1.bn2.bias,"
+    " layer4.1.bn2.weight, layer4.1.bn2.running_mean, layer4.1.bn2.running_var; eps 1e-05)",
+    "layer4.1.conv3.w [2048,1024,1,1] direct panels in c16 out c16 as f32[128,64,16,16] at 65413120 ="
+    " fold_weight(layer4.1.conv3.weight, layer4.1.bn3.weight, layer4.1.bn3.running_var; eps 1e-05)",
+    "layer4.1.conv3.b [2048] direct vector out c16 as f32[2048] at 73801728 = fold_bias(layer4.1.bn3.bias,"
+    " layer4.1.bn3.weight, layer4.1.bn3.running_mean, layer4.1.bn3.running_var; eps 1e-05)",
+    "layer4.2.conv1.w [1024,2048,1,1] direct panels in c16 out c16 as f32[64,128,16,16] at 73809920 ="
+    " fold_weight(layer4.2.conv1.weight, layer4.2.bn1.weight, layer4.2.bn1.running_var; eps 1e-05)",
+    "layer4.2.conv1.b [1024] direct vector out c16 as f32[1024] at 82198528 = fold_bias(layer4.2.bn1.bias,"
+    " layer4.2.bn1.weight, layer4.2.bn1.running_mean, layer4.2.bn1.running_var; eps 1e-05)",
+    "layer4.2.conv2.w [1024,32,3,3] direct panels groups 32 in c16 out c16 as f32[64,2,3,3,16,16] at 82202624 ="
+    " fold_weight(layer4.2.conv2.weight, layer4.2.bn2.weight, layer4.2.bn2.running_var; eps 1e-05)",
+    "layer4.2.conv2.b [1024] direct vector groups 32 out c16 as f32[1024] at 83382272 = fold_bias(layer4.2.bn2.bias,"
+    " layer4.2.bn2.weight, layer4.2.bn2.running_mean, layer4.2.bn2.running_var; eps 1e-05)",
+    "layer4.2.conv3.w [2048,1024,1,1] direct panels in c16 out c16 as f32[128,64,16,16] at 83386368 ="
+    " fold_weight(layer4.2.conv3.weight, layer4.2.bn3.weight, layer4.2.bn3.running_var; eps 1e-05)",
+    "layer4.2.conv3.b [2048] direct vector out c16 as f32[2048] at 91774976 = fold_bias(layer4.2.bn3.bias,"
+    " layer4.2.bn3.weight, layer4.2.bn3.running_mean, layer4.2.bn3.running_var; eps 1e-05)",
+    "fc.weight [1000,2048] direct panels as f32[63,128,16,16] at 91783168 = fc.weight",
+    "fc.bias [1000] direct vector as f32[1008] at 100040704 = fc.bias",
+    NULL
+};
+
 anywhere static const char *pick(resnext50_32x4d_net *net)
 {
     net->variant = 0;
     return lacks();
+}
+
+static int open_file(resnext50_32x4d_net *net, const char *weights_file)
+{
+    static const int code[] = {[PACKED_GOOD] = RESNEXT50_32X4D_OK,
+                               [PACKED_FILE] = RESNEXT50_32X4D_ERROR_FILE,
+                               [PACKED_FORMAT] = RESNEXT50_32X4D_ERROR_FORMAT,
+                               [PACKED_NETWORK] = RESNEXT50_32X4D_ERROR_NETWORK,
+                               [PACKED_DAMAGED] = RESNEXT50_32X4D_ERROR_DAMAGED};
+    struct packed packed;
+    size_t length = 0;
+    const enum packed_fault fault = packed_open(&packed, weights_file, 100044736, packing, &length, &net->error);
+    net->detail = packed.detail;
+    if (!fault) {
+        net->weights = packed.weights;
+        net->bytes = length;
+        memcpy(net->digest, packed.digest, sizeof net->digest);
+    }
+    return code[fault];
 }
 
 anywhere int resnext50_32x4d_open(resnext50_32x4d_net *net, const char *weights_file)
@@ -3121,20 +3638,26 @@ anywhere int resnext50_32x4d_open(resnext50_32x4d_net *net, const char *weights_
     net->weights = NULL;
     net->bytes = 0;
     net->error = 0;
+    net->digest[0] = 0;
     net->detail = pick(net);
     if (net->detail) {
         return RESNEXT50_32X4D_ERROR_PROCESSOR;
     }
     if (weights_file) {
-        return RESNEXT50_32X4D_ERROR_FILE;
+        return open_file(net, weights_file);
     }
     net->weights = resnext50_32x4d_weights;
+    memcpy(net->digest, RESNEXT50_32X4D_DIGEST, sizeof net->digest);
     return RESNEXT50_32X4D_OK;
 }
 
 void resnext50_32x4d_close(resnext50_32x4d_net *net)
 {
+    if (net->weights && net->bytes) {
+        packed_close(net->weights, 100044736, net->bytes);
+    }
     net->weights = NULL;
+    net->bytes = 0;
 }
 
 size_t resnext50_32x4d_workspace_size(void)

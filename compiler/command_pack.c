@@ -1,0 +1,38 @@
+/* netc pack: a checkpoint as a weights file, which a program or library of the same network maps at start. No clang. */
+#include <sys/stat.h>
+
+#include "netc.h"
+#include "weights/weights.h"
+
+bool pack_file(struct netc *n, const struct program *p, struct weights *w, const struct packed_about *about,
+               struct weights_file *file)
+{
+    const struct options *o = &n->options;
+    struct stat checkpoint, packed;
+    if (file->path && stat(o->weights, &checkpoint) == 0 && stat(file->path, &packed) == 0 &&
+        checkpoint.st_dev == packed.st_dev && checkpoint.st_ino == packed.st_ino) {
+        diag_error_file(n->diags, CHECK_build_write, file->path,
+                        "cannot be written: it is the checkpoint that the weights come from");
+        return false;
+    }
+    char *blob = arena_alloc(n->module, (size_t)p->weights_bytes + 64);
+    pack_weights(n->scratch, p, w, blob);
+    file->blob = blob;
+    file->blob_bytes = (size_t)p->weights_bytes;
+    file->head = packed_head(n->module, p, about, blob, &file->head_bytes);
+    return true;
+}
+
+bool command_pack(struct netc *n)
+{
+    const struct options *o = &n->options;
+    struct graph *g = elaborate(n);
+    struct weights *w = g ? weights_open(n->perm, n->diags, o->weights) : NULL;
+    if (!w || !weights_check(w, n->diags, g))
+        return false;
+    g->name = o->name ? o->name : g->name;
+    struct packed_about about = {.digest = weights_digest(w, g), .options = o->described};
+    struct program *p = compile(n, g);
+    struct weights_file file = {.path = o->output};
+    return p && pack_file(n, p, w, &about, &file) && replace_weights_file(n->diags, n->scratch, &file);
+}
