@@ -1,6 +1,5 @@
-/* netc show: the network at any point of the pipeline. */
+/* netc show: the network at any point of the pipeline. netc list: the networks that have a name. */
 #include <string.h>
-#include <unistd.h>
 
 #include "netc.h"
 #include "show.h"
@@ -52,18 +51,11 @@ static bool show_after(struct netc *n, struct text *t, struct graph *g, const ch
     return true;
 }
 
-/* FILE of FILE:NET, where no file has that whole name. */
-static const char *whole_file(struct netc *n, const char *file)
-{
-    const char *colon = strrchr(file, ':');
-    return colon && access(file, F_OK) != 0 ? arena_copy(n->perm, file, (size_t)(colon - file)) : file;
-}
-
 bool command_show(struct netc *n, struct text *t)
 {
     const struct options *o = &n->options;
     if (o->ast)
-        return print_syntax(t, n->perm, n->diags, whole_file(n, o->file));
+        return print_syntax(t, n->perm, n->diags, &o->front);
     struct graph *g = elaborate(n);
     if (!g)
         return false;
@@ -82,5 +74,19 @@ bool command_show(struct netc *n, struct text *t)
         text_add(t, "%s\n", graph_json(n->module, g));
     else
         show_layers(t, g);
+    return true;
+}
+
+bool command_list(struct netc *n, struct text *t)
+{
+    size_t count;
+    const struct network *list = list_networks(n->perm, &n->options.front, &count);
+    int width = 0;
+    for (size_t i = 0; i < count; i++)
+        if ((int)strlen(list[i].name) > width)
+            width = (int)strlen(list[i].name);
+    for (size_t i = 0; i < count; i++)
+        text_add(t, *list[i].about ? "%-*s  %s\n" : "%-*s%s\n", *list[i].about ? width : 0, list[i].name,
+                 list[i].about);
     return true;
 }

@@ -59,6 +59,7 @@ static bool run_command(struct netc *n, struct text *out)
     case COMMAND_CHECK: return elaborate(n);
     case COMMAND_SHOW: return command_show(n, out);
     case COMMAND_RUN: return command_run(n);
+    case COMMAND_LIST: return command_list(n, out);
     case COMMAND_PASS: return command_pass(n, out);
     case COMMAND_LOOP: return command_loop(n, out);
     default: return false;
@@ -69,6 +70,8 @@ int main(int argc, char **argv)
 {
     struct netc n = {.perm = arena_new("perm"), .module = arena_new("module"), .scratch = arena_new("scratch")};
     n.diags = diags_new(n.perm);
+    if (argc > 1 && strcmp(argv[1], "--complete") == 0)
+        complete(n.perm, argv + 2, argc - 2);
     n.options = read_options(n.perm, argc, argv);
     n.context = (struct pass_context){.module = n.module,
                                       .scratch = n.scratch,

@@ -30,12 +30,16 @@ bool command_build(struct netc *);
 bool command_pack(struct netc *);
 bool command_show(struct netc *, struct text *);
 bool command_run(struct netc *);
+bool command_list(struct netc *, struct text *);
 bool command_pass(struct netc *, struct text *);
 bool command_loop(struct netc *, struct text *);
 
 /* Packs the weights and makes what a file has in front of them; file->path is where it will lie (NULL: nowhere). */
 bool pack_file(struct netc *, const struct program *, struct weights *, const struct packed_about *,
                struct weights_file *file);
+/* complete.c: `netc --complete WORDS`, what the shells' completions ask. Prints and ends the run. */
+_Noreturn void complete(struct arena *, char **words, int n);
+
 struct graph *read_ir(struct netc *); /* the file as graph IR */
 bool unknown_pass(struct netc *, const char *name); /* reports it; always false */
 

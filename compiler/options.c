@@ -6,9 +6,7 @@
 #include "build.h"
 #include "options.h"
 
-static const struct {
-    const char *name, *arguments, *summary, *more;
-} command_info[COMMAND_COUNT] = {
+static const struct command_row command_info[COMMAND_COUNT] = {
     [COMMAND_BUILD] =
         {"build", "FILE[:NET]", "compile a network to an executable",
          "Weights are a safetensors file, or `synthetic`: filled by rule, to measure without a checkpoint.\n"
@@ -23,6 +21,8 @@ static const struct {
     [COMMAND_RUN] = {"run", "FILE[:NET]", "run the reference interpreter (double, plain loops)",
                      "Input: `synthetic` (the rule of the golden values) or an .npy file. Writes the first output as "
                      ".npy, float64.\n"},
+    [COMMAND_LIST] = {"list", "", "the networks that have a name, those of -I first of all",
+                      "Such a name stands for its file: `netc show resnet50`.\n"},
     [COMMAND_PASS] = {"pass", "PASSES FILE",
                       "for work on netc: read graph IR, run passes joined by +, print it; `read` runs none", ""},
     [COMMAND_LOOP] =
@@ -37,7 +37,8 @@ enum {
     R = 1 << COMMAND_RUN,
     P = 1 << COMMAND_PASS,
     L = 1 << COMMAND_LOOP,
-    K = 1 << COMMAND_PACK
+    K = 1 << COMMAND_PACK,
+    N = 1 << COMMAND_LIST
 };
 
 enum {
@@ -63,13 +64,10 @@ enum {
     OPT_VERSION
 };
 
-static const struct {
-    int commands, value;
-    const char *name, *argument, *help; /* argument: "[=X]" optional, "=X" needed, "" none */
-} option_info[] = {
+static const struct option_row option_info[] = {
     {B | C | S | R | K, 'D', "define", "=NAME=VALUE",
      "give a parameter of the network another value (any expression of the language)"},
-    {B | C | S | R | K, 'I', "import-dir", "=DIR", "look for imports and labels in DIR, before the installed netdefs"},
+    {B | C | S | R | K | N, 'I', "import-dir", "=DIR", "look for imports and labels in DIR, before the installed netdefs"},
     {B, 'o', "output", "=PATH",
      "the executable, or the folder of a library (default: the network's name, this folder)"},
     {R, 'o', "output", "=FILE.npy", "where the output goes"},
@@ -103,6 +101,21 @@ static const struct {
     {L, OPT_EVAL, "eval", "", "run the kernel and print what it writes"},
 };
 
+const struct command_row *command_row(size_t i)
+{
+    return i < LENGTH(command_info) ? &command_info[i] : NULL;
+}
+
+const struct option_row *option_row(size_t i)
+{
+    return i < LENGTH(option_info) ? &option_info[i] : NULL;
+}
+
+bool option_is_short(const struct option_row *row)
+{
+    return row->value < LONG_ONLY;
+}
+
 /* After a text on standard output that was asked for. */
 static _Noreturn void finish(void)
 {
@@ -120,14 +133,14 @@ static void help(void)
     for (int c = 0; c < COMMAND_COUNT; c++)
         printf("  %-6s %-11s %s\n", command_info[c].name, command_info[c].arguments, command_info[c].summary);
     printf("\n`netc COMMAND --help` lists a command's options. FILE is a .net file, - is standard input; FILE:NET "
-           "picks one of several nets.\n"
+           "picks one of several nets.\nA name of `netc list` stands for its file: resnet50.\n"
            "Exit codes: 0 done, 1 the input is at fault, 2 wrong usage, 70 a defect of netc.\n");
 }
 
 static void command_help(enum command c)
 {
-    printf("usage: netc %s [OPTIONS] %s\n\n%s\n%s%s\n", command_info[c].name, command_info[c].arguments,
-           command_info[c].summary, *command_info[c].more ? "\n" : "", command_info[c].more);
+    printf("usage: netc %s [OPTIONS]%s%s\n\n%s\n%s%s\n", command_info[c].name, *command_info[c].arguments ? " " : "",
+           command_info[c].arguments, command_info[c].summary, *command_info[c].more ? "\n" : "", command_info[c].more);
     for (size_t i = 0; i < LENGTH(option_info); i++) {
         if (!(option_info[i].commands & (1 << c)))
             continue;
@@ -309,14 +322,15 @@ static enum command command_by_name(const char *name)
 
 static void read_arguments(struct options *o, char **argv, int n)
 {
-    int wanted = o->command == COMMAND_PASS ? 2 : 1;
+    int wanted = o->command == COMMAND_PASS ? 2 : o->command == COMMAND_LIST ? 0 : 1;
     if (n < wanted)
         usage(o->command, "%s is missing", wanted == 2 && n == 1 ? "FILE" : command_info[o->command].arguments);
     if (n > wanted)
-        usage(o->command, "one file at a time: '%s' is too many", argv[wanted]);
+        usage(o->command, "%s: '%s' is too many", wanted ? "one file at a time" : "no file is wanted", argv[wanted]);
     if (o->command == COMMAND_PASS)
         o->passes = argv[0];
-    o->file = o->front.file = argv[wanted - 1];
+    if (wanted > 0)
+        o->file = o->front.file = argv[wanted - 1];
     if (o->command == COMMAND_BUILD && !o->weights)
         usage(o->command, "--weights is missing: a safetensors file, or --weights=synthetic to fill them by rule");
     if (o->command == COMMAND_PACK && (!o->weights || !o->output))

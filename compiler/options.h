@@ -13,10 +13,22 @@ enum command {
     COMMAND_CHECK,
     COMMAND_SHOW,
     COMMAND_RUN,
+    COMMAND_LIST,
     COMMAND_PASS,
     COMMAND_LOOP,
     COMMAND_COUNT
 };
+
+struct command_row {
+    const char *name, *arguments, *summary, *more;
+};
+struct option_row {
+    int commands, value; /* commands: bit 1 << COMMAND_X; value: the short form's letter, or more than any letter */
+    const char *name, *argument, *help; /* argument: "[=X]" optional, "=X" needed, "" none; X as complete.c reads it */
+};
+const struct command_row *command_row(size_t i); /* of enum command; NULL past the last */
+const struct option_row *option_row(size_t i);   /* NULL past the last */
+bool option_is_short(const struct option_row *); /* it has a short form, its value */
 
 struct options {
     enum command command;

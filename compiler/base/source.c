@@ -139,7 +139,7 @@ char *file_read(struct arena *arena, const char *path, size_t limit, size_t *len
 
 const char *data_folder(struct arena *arena, const char *name)
 {
-    static const char *const beside[] = {"../", "../share/netc/", "../../"};
+    static const char *const beside[] = {"../share/netc/", "../", "../../"};
     char self[PATH_MAX], real[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     self[n > 0 ? n : 0] = '\0';

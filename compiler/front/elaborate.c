@@ -228,33 +228,25 @@ static struct elaborator *new_elaborator(struct arena *perm, struct arena *modul
     return e;
 }
 
-/* FILE, or FILE:NAME where no file has that whole name. */
-static const char *split_file(struct elaborator *e, const char *given, const char **net)
-{
-    const char *colon = strrchr(given, ':');
-    *net = NULL;
-    if (!colon || access(given, F_OK) == 0) {
-        return given;
-    }
-    *net = colon + 1;
-    return arena_copy(e->perm, given, (size_t)(colon - given));
-}
-
 struct graph *elaborate_file(struct arena *perm, struct arena *module, struct diags *diags,
                              const struct front_options *options)
 {
     struct elaborator *e = new_elaborator(perm, module, diags, options);
-    const char *net, *path = split_file(e, options->file, &net);
+    struct network_file wanted = find_network(perm, options);
     int errors = diag_errors(diags);
-    struct module *file = load_file(e, path, strcmp(path, "-") ? path : "<stdin>");
-    return file && diag_errors(diags) == errors ? elaborate(e, file, net) : NULL;
+    struct module *file = load_file(e, wanted.path, wanted.shown);
+    if (!file && strcmp(wanted.path, "-") != 0 && access(wanted.path, F_OK) != 0) {
+        suggest_network(perm, diags, options, wanted.path);
+    }
+    return file && diag_errors(diags) == errors ? elaborate(e, file, wanted.net) : NULL;
 }
 
 struct graph *elaborate_text(struct arena *perm, struct arena *module, struct diags *diags,
                              const struct front_options *options, const char *bytes, size_t length)
 {
     struct elaborator *e = new_elaborator(perm, module, diags, options);
-    const char *net, *path = split_file(e, options->file ? options->file : "text", &net);
-    struct module *file = load_text(e, path, bytes, length);
-    return file ? elaborate(e, file, net) : NULL;
+    const char *name = options->file ? options->file : "text", *colon = strrchr(name, ':');
+    size_t end = colon ? (size_t)(colon - name) : strlen(name);
+    struct module *file = load_text(e, arena_copy(perm, name, end), bytes, length);
+    return file ? elaborate(e, file, colon ? colon + 1 : NULL) : NULL;
 }

@@ -29,6 +29,33 @@ struct graph *elaborate_text(struct arena *perm, struct arena *module, struct di
                              const char *bytes, size_t length);
 
 /* The syntax tree of one file as text, for tests and `netc show --ast`. */
-bool print_syntax(struct text *, struct arena *perm, struct diags *, const char *file);
+bool print_syntax(struct text *, struct arena *perm, struct diags *, const struct front_options *);
+
+/* ---- networks.c: FILE, FILE:NET, NAME, NAME:NET on a command line; a NAME stands for NAME.net on the import path ---- */
+struct network_file {
+    const char *path, *shown;
+    const char *net; /* NULL: the only one */
+};
+struct network_file find_network(struct arena *, const struct front_options *); /* of options->file; always an answer */
+
+struct network { /* a file of the import path that has a net */
+    const char *name;  /* resnet50, fashion/resnext */
+    const char *about; /* its first line, where that is a comment; "" */
+};
+struct network *list_networks(struct arena *, const struct front_options *, size_t *n); /* by name */
+/* A note for a file that is not there. */
+void suggest_network(struct arena *, struct diags *, const struct front_options *, const char *file);
+
+struct net_outline { /* what can be said without elaboration */
+    const char *name;
+    const char **param, **value; /* the text of its default; NULL: none */
+    int n_param;
+};
+struct file_outline {
+    const char *about;
+    struct net_outline *net;
+    size_t n_net;
+};
+struct file_outline outline_file(struct arena *, const char *path); /* empty if it cannot be read or has faults */
 
 #endif

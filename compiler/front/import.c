@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- finding ---- */
 
@@ -33,26 +32,6 @@ static const char *join_path(struct elaborator *e, const char *beside, const cha
     return arena_printf(e->perm, "%.*s%s", (int)(slash - beside) + 1, beside, path);
 }
 
-/* The netdefs of this program: beside build/ in the source tree (build/netc, build/san/netc), or installed. */
-static const char *installed_netdefs(struct elaborator *e)
-{
-    static const char *const places[] = {"../netdefs", "../share/netc/netdefs", "../../netdefs"};
-    char self[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0) {
-        return NULL;
-    }
-    self[n] = 0;
-    *strrchr(self, '/') = 0;
-    for (size_t i = 0; i < LENGTH(places); i++) {
-        const char *folder = arena_printf(e->perm, "%s/%s", self, places[i]);
-        if (exists(folder)) {
-            return folder;
-        }
-    }
-    return NULL;
-}
-
 const char *find_file(struct elaborator *e, const struct module *module, const char *written, const char **shown)
 {
     const char *path = join_path(e, module->path, written);
@@ -67,10 +46,17 @@ const char *find_file(struct elaborator *e, const struct module *module, const c
             return path;
         }
     }
-    const char *installed = written[0] == '/' ? NULL : installed_netdefs(e);
-    path = installed ? arena_printf(e->perm, "%s/%s", installed, written) : NULL;
-    *shown = arena_printf(e->perm, "netdefs/%s", written);
-    return path && exists(path) ? path : NULL;
+    return NULL;
+}
+
+/* After the diagnostic of a missing file: -I with a typing error, a netc that was copied without its files. */
+static void note_missing_folders(struct elaborator *e)
+{
+    for (int i = 0; i < e->options->n_import_dir; i++) {
+        if (!exists(e->options->import_dir[i])) {
+            diag_note(e->diags, NO_SPAN, "the folder %s of the import path is not there", e->options->import_dir[i]);
+        }
+    }
 }
 
 /* ---- what a file defines ---- */
@@ -222,6 +208,7 @@ static void import_file(struct elaborator *e, struct module *module, const struc
     if (!path) {
         diag_error_at(e->diags, CHECK_import_missing, syntax->mark,
                       "there is no file %s, neither beside %s nor on the import path", syntax->text, module->shown);
+        note_missing_folders(e);
         return;
     }
     int errors = diag_errors(e->diags);
@@ -368,6 +355,7 @@ const char *const *read_labels(struct elaborator *e, const struct module *module
     if (!path) {
         diag_error_at(e->diags, CHECK_labels_missing, at->span,
                       "there is no file %s, neither beside %s nor on the import path", written, module->shown);
+        note_missing_folders(e);
         return NULL;
     }
     int file = read_source(e->perm, e->diags, path, shown);

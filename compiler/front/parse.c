@@ -188,9 +188,10 @@ bool parser_check_label(struct parser *parser, const struct syntax *label)
     return false;
 }
 
-bool print_syntax(struct text *text, struct arena *perm, struct diags *diags, const char *path)
+bool print_syntax(struct text *text, struct arena *perm, struct diags *diags, const struct front_options *options)
 {
-    int file = read_source(perm, diags, path, path);
+    struct network_file wanted = find_network(perm, options);
+    int file = read_source(perm, diags, wanted.path, wanted.shown);
     struct syntax *root = file < 0 ? NULL : parse_source(perm, perm, diags, file, false);
     if (!root) {
         return false;
