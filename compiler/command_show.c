@@ -1,4 +1,6 @@
 /* netc show: the network at any point of the pipeline. netc list: the networks that have a name. */
+#include <langinfo.h>
+#include <locale.h>
 #include <string.h>
 
 #include "netc.h"
@@ -51,6 +53,16 @@ static bool show_after(struct netc *n, struct text *t, struct graph *g, const ch
     return true;
 }
 
+/* Does the terminal's locale have more than ASCII? Asked without a setlocale(), which would change what isalpha() means. */
+static bool utf8_locale(void)
+{
+    locale_t locale = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
+    bool utf8 = locale && strcmp(nl_langinfo_l(CODESET, locale), "UTF-8") == 0;
+    if (locale)
+        freelocale(locale);
+    return utf8;
+}
+
 bool command_show(struct netc *n, struct text *t)
 {
     const struct options *o = &n->options;
@@ -69,7 +81,7 @@ bool command_show(struct netc *n, struct text *t)
         struct program *p = compile(n, g);
         if (!p)
             return false;
-        show_plan(t, p, o->json);
+        o->json ? show_plan_json(t, p) : show_plan(t, p, utf8_locale());
     } else if (o->json)
         text_add(t, "%s\n", graph_json(n->module, g));
     else

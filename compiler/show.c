@@ -67,7 +67,7 @@ static json_t *shape_json(struct shape s)
     return list;
 }
 
-static void put_json(struct text *t, json_t *value)
+void put_json(struct text *t, json_t *value)
 {
     char *s = json_dumps(value, JSON_INDENT(1));
     json_decref(value);
@@ -94,38 +94,4 @@ void show_params(struct text *t, const struct graph *g, bool json)
     }
     if (json)
         put_json(t, list);
-}
-
-void show_plan(struct text *t, const struct program *p, bool json)
-{
-    struct arena *a = t->arena;
-    json_t *list = json ? json_array() : NULL;
-    int width = 6;
-    for (size_t i = 0; i < p->n_memory; i++)
-        if ((int)strlen(p->memory[i]->name) > width)
-            width = (int)strlen(p->memory[i]->name);
-    if (!json)
-        text_add(t, "%-*s  %13s  %13s  %-9s  value\n", width, "buffer", "offset", "bytes", "epochs");
-    for (size_t i = 0; i < p->n_memory; i++) {
-        const struct memory *m = p->memory[i];
-        if (m->kind != MEMORY_WORKSPACE || m->first < 0)
-            continue;
-        if (json) {
-            json_array_append_new(list, json_pack("{s:s, s:I, s:I, s:i, s:i, s:s}", "name", m->name, "offset",
-                                                  (json_int_t)m->offset, "bytes", (json_int_t)m->bytes, "first_epoch",
-                                                  m->first, "last_epoch", m->last, "value", m->layout));
-            continue;
-        }
-        text_add(t, "%-*s  %13s  %13s  %-9s  %s\n", width, m->name, grouped_digits(a, m->offset),
-                 grouped_digits(a, m->bytes), arena_printf(a, m->first == m->last ? "%d" : "%d-%d", m->first, m->last),
-                 m->layout);
-    }
-    if (json) {
-        put_json(t, json_pack("{s:I, s:I, s:i, s:i, s:o}", "workspace_bytes", (json_int_t)p->workspace_bytes,
-                              "weights_bytes", (json_int_t)p->weights_bytes, "epochs", p->n_epoch, "batch", p->batch,
-                              "buffers", list));
-        return;
-    }
-    text_add(t, "\nworkspace %s bytes an image, weights %s bytes, %d epochs\n", grouped_digits(a, p->workspace_bytes),
-             grouped_digits(a, p->weights_bytes), p->n_epoch);
 }

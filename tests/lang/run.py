@@ -2,6 +2,7 @@
 
     x.err   diagnostics of `netc check x.net` (exit code 1); places and names of checks count, wordings do not
     x.ast   `netc show --ast x.net`        x.ir   `netc show --ir x.net`
+    x.plan  `netc show --plan x.net`, in ASCII; with box-drawing characters it is the same drawing
 
 A line `# args: ...` among the first five adds options. Files in folders are what tests import. All runs under ASan, UBSan
 and the leak check, also over every file of netdefs/. examples.py adds the examples of the documents.
@@ -29,14 +30,30 @@ def check_shown(path, form):
     verdict(path.with_suffix("." + form), got.out)
 
 
+def check_plan(path):
+    command = ["show", "--plan", *arguments_of(path), path.name]
+    plain = expect_done(netc(*command, cwd=HERE, env={"LC_ALL": "C"}), "netc show --plan").out
+    boxes = expect_done(netc(*command, cwd=HERE, env={"LC_ALL": "C.UTF-8"}), "netc show --plan").out
+    if boxes.translate(str.maketrans("─│┌┐└┘╶╴▪", "-|++++[]#")) != plain or not plain.isascii() or boxes.isascii():
+        raise Failure(f"in UTF-8 it is another drawing\n{boxes}")
+    if max(map(len, boxes.splitlines())) > 120:
+        raise Failure("it is wider than 120 columns")
+    verdict(path.with_suffix(".plan"), plain)
+
+
 def check_file(path):
-    wanted = [form for form in ("err", "ast", "ir") if path.with_suffix("." + form).exists()]
+    wanted = [form for form in ("err", "ast", "ir", "plan") if path.with_suffix("." + form).exists()]
     if not wanted and not UPDATE:
-        raise Failure("no verdict: neither .err nor .ast nor .ir beside it (UPDATE=1 writes one)")
+        raise Failure("no verdict: none of .err, .ast, .ir and .plan beside it (UPDATE=1 writes one)")
     if not wanted:
         wanted = ["ir"] if netc("check", *arguments_of(path), path.name, cwd=HERE).code == 0 else ["err"]
     for form in wanted:
-        check_errors(path) if form == "err" else check_shown(path, form)
+        if form == "err":
+            check_errors(path)
+        elif form == "plan":
+            check_plan(path)
+        else:
+            check_shown(path, form)
 
 
 def check_library(path):
