@@ -18,9 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { OLDEST_CLANG = 17, MAX_LOG = 1 << 20, SHOWN_LOG = 4000 };
+enum { MAX_LOG = 1 << 20, SHOWN_LOG = 4000 };
 
-static const char install[] = "install it with: apt-get install clang-19 libomp-19-dev";
 static const char install_libraries[] =
     "the runtime needs: apt-get install libomp-19-dev libjansson-dev libpng-dev zlib1g-dev";
 
@@ -80,69 +79,19 @@ static void add_list(struct build *build, struct words *words, const char *const
 
 /* ---- the compiler ---- */
 
-static const char *find_program(struct arena *arena, const char *name)
-{
-    if (strchr(name, '/')) {
-        return access(name, X_OK) == 0 ? absolute_path(arena, name) : NULL;
-    }
-    const char *path = getenv("PATH");
-    for (path = path ? path : "/usr/bin:/bin"; *path; path += *path == ':') {
-        size_t n = strcspn(path, ":");
-        const char *candidate = arena_printf(arena, "%.*s%s%s", (int)n, path, n ? "/" : "./", name);
-        struct stat status;
-        if (stat(candidate, &status) == 0 && S_ISREG(status.st_mode) && access(candidate, X_OK) == 0) {
-            return absolute_path(arena, candidate);
-        }
-        path += n;
-    }
-    return NULL;
-}
-
-/* What a command prints, without the newline; "" if it fails. */
 static const char *output_of(struct build *build, const char *program, const char *option)
 {
-    const char *argv[] = {program, option, NULL}, *why;
-    struct child child = {.argv = argv, .log = arena_printf(build->arena, "%s/answer", build->temporary)};
-    size_t length;
-    int failed;
-    char *text = children_run(&child, 1, 1, build->temporary, &failed)
-                     ? file_read(build->arena, child.log, MAX_LOG, &length, &why)
-                     : NULL;
-    if (!text) {
-        return "";
-    }
-    text[strcspn(text, "\n")] = '\0';
-    return text;
+    return program_output(build->arena, build->temporary, program, option);
 }
 
 static bool find_compiler(struct build *build)
 {
-    const char *wanted = getenv("NETC_CC");
-    if (wanted && *wanted) {
-        build->compiler = find_program(build->arena, wanted);
-        if (!build->compiler) {
-            diag_error_file(build->diags, CHECK_build_compiler, "netc", "NETC_CC is '%s', which cannot be run", wanted);
-        }
-        return build->compiler;
+    const char *why = NULL;
+    build->compiler = find_clang(build->arena, build->temporary, &why);
+    if (!build->compiler && !temporary_interrupted()) {
+        diag_error_file(build->diags, CHECK_build_compiler, "netc", "%s", why);
     }
-    build->compiler = find_program(build->arena, "clang-19");
-    if (build->compiler) {
-        return true;
-    }
-    build->compiler = find_program(build->arena, "clang");
-    if (!build->compiler) {
-        diag_error_file(build->diags, CHECK_build_compiler, "netc",
-                        "clang was not found (neither clang-19 nor clang): %s", install);
-        return false;
-    }
-    const char *version = output_of(build, build->compiler, "-dumpversion");
-    if (atoi(version) < OLDEST_CLANG && !temporary_interrupted()) {
-        diag_error_file(build->diags, CHECK_build_compiler, "netc",
-                        "%s is version '%s', clang %d or newer is needed: %s", build->compiler, version, OLDEST_CLANG,
-                        install);
-        return false;
-    }
-    return true;
+    return build->compiler;
 }
 
 /* lld alone links for an architecture that is not this machine's. */

@@ -46,7 +46,7 @@ struct build_job {
 };
 
 /* Builds an executable, or a library with its header and pkg-config file; nothing half-written stays, whatever happens.
- * clang is $NETC_CC, clang-19 or a clang that is new enough. False after a diagnostic; after SIGINT, SIGTERM or SIGHUP
+ * False after a diagnostic; after SIGINT, SIGTERM or SIGHUP
  * it cleans up and the run ends by that signal. */
 bool build_output(struct diags *, const struct build_job *);
 
@@ -62,6 +62,13 @@ struct cross { /* words for clang, ending with NULL; none where nothing is cross
     const char *sysroot;
 };
 bool find_cross(struct diags *, const struct build_job *, struct cross *); /* false after a diagnostic */
+/* ---- clang.c: other programs ---- */
+const char *find_program(struct arena *, const char *name); /* in PATH, unless it has a /; absolute; NULL: none */
+/* $NETC_CC, clang-19, or a clang that is new enough; NULL and what to do about it. `temporary`: of temporary_begin(). */
+const char *find_clang(struct arena *, const char *temporary, const char **why);
+/* The first line that a program prints for an option; "" if it fails. */
+const char *program_output(struct arena *, const char *temporary, const char *program, const char *option);
+void print_version(struct arena *); /* netc --version */
 
 /* ---- build_files.c: what the driver writes ---- */
 bool write_file(struct diags *, const char *path, const void *bytes, size_t n);

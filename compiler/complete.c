@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "build.h"
 #include "netc.h"
 
 struct completion {
@@ -51,12 +52,21 @@ static void offer_passes(const char *prefix, const char *typed, bool loops)
         offer(prefix, typed, loop_pass_at(i)->name, "", "over loop IR");
 }
 
-static void offer_targets(const char *prefix, const char *typed)
+static void offer_targets(const struct completion *c, const char *prefix, const char *typed)
 {
     offer(prefix, typed, "native", "", "this machine");
     for (int i = 0; target_at(i); i++)
         offer(prefix, typed, target_at(i)->name, "", target_at(i)->summary);
+    for (int i = 0; c->command == COMMAND_BUILD && target_set_at(i); i++)
+        offer(prefix, typed, target_set_at(i)->name, "", target_set_at(i)->summary);
     offer(prefix, typed, "help", "", "list them");
+}
+
+static void offer_kinds(const struct completion *c, const char *prefix, const char *typed)
+{
+    (void)c;
+    for (int k = 0; k < BUILD_KINDS; k++)
+        offer(prefix, typed, build_kind_name[k], "", "");
 }
 
 /* The parameters of the net that the words before name. */
@@ -106,20 +116,22 @@ static void offer_alternative(const struct completion *c, const char *word, cons
         offer(prefix, typed, "after", ":", "the IR after a pass");
     else if (strcmp(word, "DIR") == 0)
         printf("\tfolders %zu\n", strlen(prefix));
-    else if (begins(word, "FILE") || strcmp(word, "PROG") == 0)
+    else if (begins(word, "FILE") || strcmp(word, "PATH") == 0)
         offer_files(prefix, strchr(word, '.') ? strchr(word, '.') : "");
 }
 
 static void offer_value(const struct completion *c, const struct option_row *option, const char *prefix,
                         const char *typed)
 {
-    if (strcmp(option->name, "target") == 0) {
-        offer_targets(prefix, typed);
-        return;
-    }
-    if (strcmp(option->name, "define") == 0) {
-        offer_parameters(c, prefix, typed);
-        return;
+    static const struct {
+        const char *name;
+        void (*offer)(const struct completion *, const char *prefix, const char *typed);
+    } own[] = {{"target", offer_targets}, {"kind", offer_kinds}, {"define", offer_parameters}};
+    for (size_t i = 0; i < LENGTH(own); i++) {
+        if (strcmp(option->name, own[i].name) == 0) {
+            own[i].offer(c, prefix, typed);
+            return;
+        }
     }
     bool weights = strcmp(option->name, "weights") == 0;
     const char *rest = option->argument + strspn(option->argument, "[=");

@@ -359,7 +359,7 @@ struct options read_options(struct arena *a, int argc, char **argv)
         finish();
     }
     if (strcmp(argv[1], "--version") == 0) {
-        printf("netc %s\n", NETC_VERSION);
+        print_version(a);
         finish();
     }
     struct options o = {.command = command_by_name(argv[1]), .front = {.batch = 1}, .parts = 8};
