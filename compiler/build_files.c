@@ -77,10 +77,11 @@ bool replace_weights_file(struct diags *diags, struct arena *scratch, const stru
 
 /* ---- a folder of C ---- */
 
-static bool make_directory(struct diags *diags, const char *path)
+static bool make_directory(struct diags *diags, const char *path, bool *made)
 {
     struct stat status;
-    if (mkdir(path, 0777) != 0 && (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))) {
+    *made = mkdir(path, 0777) == 0;
+    if (!*made && (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))) {
         diag_error_file(diags, CHECK_build_write, path, "this directory cannot be made: %s", strerror(errno));
         return false;
     }
@@ -182,7 +183,8 @@ bool emit_to_directory(struct diags *diags, const struct build_job *job, const c
         diag_error_file(diags, CHECK_build_write, w->path, "cannot be written: %s", why);
         return false;
     }
-    if (!make_directory(diags, directory)) {
+    bool made;
+    if (!make_directory(diags, directory, &made)) {
         return false;
     }
     bool good = write_generated(diags, job, directory, end) && (!w || write_weights_file(diags, fresh, w));
@@ -195,6 +197,8 @@ bool emit_to_directory(struct diags *diags, const struct build_job *job, const c
     }
     if (good) {
         remove_stale(job, directory);
+    } else if (made) {
+        rmdir(directory);
     }
     return good;
 }

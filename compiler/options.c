@@ -95,7 +95,7 @@ static const struct option_row option_info[] = {
     {R, OPT_INPUT, "input", "=synthetic|FILE.npy", "what to run it on"},
     {S, OPT_IR, "ir", "[=after:PASS]", "the IR: of the elaborated network, or after a pass"},
     {S, OPT_PARAMS, "params", "", "one line a parameter: name, shape, dtype"},
-    {S, OPT_PLAN, "plan", "", "the buffers: offset, bytes, epochs"},
+    {S, OPT_PLAN, "plan", "", "the buffers: offset, bytes, epochs, and drawn over time"},
     {S, OPT_JSON, "json", "", "the elaborated network as JSON (with --params, --plan: those)"},
     {S, OPT_AST, "ast", "", "the syntax tree"},
     {L, OPT_EVAL, "eval", "", "run the kernel and print what it writes"},
@@ -335,6 +335,8 @@ static void read_arguments(struct options *o, char **argv, int n)
         usage(o->command, "--weights is missing: a safetensors file, or --weights=synthetic to fill them by rule");
     if (o->command == COMMAND_PACK && (!o->weights || !o->output))
         usage(o->command, "--weights and --output are needed");
+    if (o->emit_c && (o->output || o->keep))
+        usage(o->command, "--emit-c=DIR builds nothing: %s has no meaning beside it", o->output ? "-o" : "--keep");
     if (o->command == COMMAND_RUN && (!o->weights || !o->input || !o->output))
         usage(o->command, "--weights, --input and --output are needed");
 }

@@ -236,6 +236,8 @@ def usage():
         folder.refused("build", code=2)
         folder.refused("build", "small.net", "--wieghts=synthetic", code=2, says="--weights")
         folder.refused("build", "small.net", "-o", "small", says="synthetic", code=2)
+        folder.refused("build", "small.net", "--weights=synthetic", "-o", "small", "--emit-c=c", says="-o", code=2)
+        folder.refused("build", "small.net", "--weights=synthetic", "--keep=k", "--emit-c=c", says="--keep", code=2)
         folder.refused("check", "small.net", "-D", "clases=4", check="define_unknown", says="classes")
         folder.refused("show", "small.net", "--ir=after:nothing", check="unknown_pass", says="fuse_epilogues")
         folder.refused("check", "small.net", "-D", "classes=", says="classes")
@@ -265,13 +267,13 @@ def outputs():
 def disk_full():
     """Files are limited to a few blocks, as if the disk were full: wherever a build stops, nothing stays."""
     with Folder() as folder:
-        for blocks in (1, 8, 64):
-            command = f"trap '' XFSZ; ulimit -f {blocks}; exec {NETC} build small.net --weights=synthetic -o small"
+        for blocks, output in ((1, "-o small"), (8, "-o small"), (64, "-o small"), (1, "--emit-c=c"), (1, "-o small --keep=c")):
+            command = f"trap '' XFSZ; ulimit -f {blocks}; exec {NETC} build small.net --weights=synthetic {output}"
             got = run(["/bin/bash", "-c", command], cwd=folder.path, env={"TMPDIR": str(folder.path)})
             if got.code != 1 or not re.search(r"\[build_(write|compile)\]", got.err):
-                raise Failure(f"{blocks} blocks: ended with {got.code}\n{got.err[:1000]}")
+                raise Failure(f"{blocks} blocks, {output}: ended with {got.code}\n{got.err[:1000]}")
             if os.listdir(folder.path) != ["small.net"]:
-                raise Failure(f"{blocks} blocks: left {os.listdir(folder.path)}")
+                raise Failure(f"{blocks} blocks, {output}: left {os.listdir(folder.path)}")
 
 
 def the_interpreter():
