@@ -23,11 +23,13 @@ say = $(if $(V),,@printf '%-6s %s\n' $(1) $@;)
 
 # ---- packages ----
 # To build netc and what the programs that it makes link; the demo's pictures; what the tests need (libclang-rt: the
-# sanitizers and the fuzzer; qemu-user: programs of other processors; gcc-12-aarch64-linux-gnu: the second compiler there).
+# sanitizers and the fuzzer; qemu-user: programs of other processors; gcc-12-aarch64-linux-gnu: the second compiler there;
+# zsh to man-db: completion, colours and man page in what reads them).
 DEPS_BUILD = clang-19 libomp-19-dev flex bison libjansson-dev zlib1g-dev libpng-dev
 DEPS_DEMO  = $(DEPS_BUILD) dataset-fashion-mnist
 DEPS_CROSS = lld-19 qemu-user gcc-12-aarch64-linux-gnu
-DEPS_TEST  = $(DEPS_DEMO) gcc libclang-rt-19-dev libcriterion-dev python3 python3-numpy python3-torch $(DEPS_CROSS)
+DEPS_TEST  = $(DEPS_DEMO) gcc libclang-rt-19-dev libcriterion-dev python3 python3-numpy python3-torch $(DEPS_CROSS) \
+             zsh fish vim mandoc groff-base man-db
 
 GOALS = $(if $(MAKECMDGOALS),$(MAKECMDGOALS),all)
 ifneq ($(filter test test-all units fuzz golden bench tables deps,$(GOALS)),)
@@ -63,7 +65,7 @@ UNITS    = $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.
 FUZZERS  = $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 GENERATED = build/gen/net.tab.c build/gen/lex.net.c
 
-.PHONY: all help deps sysroot sysroot-aarch64 sysroot-x86_64 test test-all units demo bench tables fuzz golden format install clean FORCE
+.PHONY: all help deps sysroot sysroot-aarch64 sysroot-x86_64 test test-all units demo bench tables fuzz golden format install uninstall clean FORCE
 
 all: $(OUT)/netc ## build the compiler, build/netc
 
@@ -198,10 +200,13 @@ format: ## clang-format all C
 	@command -v clang-format-19 > /dev/null || { echo "make format: clang-format-19 is not installed (apt-get install clang-format-19)" >&2; exit 1; }
 	clang-format-19 -i $(FORMATTED)
 
+install uninstall: export PREFIX := $(PREFIX)
+install uninstall: export DESTDIR := $(DESTDIR)
 install: all ## to PREFIX (/usr/local), below DESTDIR
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/netc
-	install build/netc $(DESTDIR)$(PREFIX)/bin/netc
-	cp -R netdefs runtime $(DESTDIR)$(PREFIX)/share/netc/
+	@share/install.sh install $(OUT)/netc
+
+uninstall: ## take it away again
+	@share/install.sh uninstall
 
 clean: ## remove build/
 	rm -rf build
