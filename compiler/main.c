@@ -3,6 +3,8 @@
  *   .net text -> elaborate -> graph IR -> graph passes (graph/passes.def, in order) -> lower -> loop IR -> loop passes
  *   -> C (emit) -> clang (build)
  */
+#include <jansson.h>
+#include <signal.h>
 #include <string.h>
 
 #include "lower/lower.h"
@@ -69,6 +71,8 @@ static bool run_command(struct netc *n, struct text *out)
 int main(int argc, char **argv)
 {
     struct netc n = {.perm = arena_new("perm"), .module = arena_new("module"), .scratch = arena_new("scratch")};
+    json_set_alloc_funcs(heap_alloc, heap_free);
+    signal(SIGXFSZ, SIG_IGN); /* a limit of files is told like a full disk */
     n.diags = diags_new(n.perm);
     if (argc > 1 && strcmp(argv[1], "--complete") == 0)
         complete(n.perm, argv + 2, argc - 2);

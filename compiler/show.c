@@ -72,7 +72,7 @@ void put_json(struct text *t, json_t *value)
     char *s = json_dumps(value, JSON_INDENT(1));
     json_decref(value);
     text_add(t, "%s\n", s);
-    free(s);
+    heap_free(s);
 }
 
 void show_params(struct text *t, const struct graph *g, bool json)

@@ -25,6 +25,8 @@ int net_lex(NET_STYPE *, struct span *, struct parser *);
 }
 %code {
 #include <string.h>
+#define YYMALLOC heap_alloc
+#define YYFREE heap_free
 #define YYMAXDEPTH 20000 /* a long chain of - or not: reported as too deep */
 #define YYLLOC_DEFAULT(all, right, n)                                                                           \
     ((all) = (n) ? (struct span){parser->file, YYRHSLOC(right, 1).first, YYRHSLOC(right, n).last}               \

@@ -1,8 +1,10 @@
 /* Memory by lifetime: an arena is a list of blocks that are given back together.
  *
  * What would surprise: there is no way to free one allocation, and no allocation returns NULL. Without memory the run
- * ends with one line and exit code 70, after the clean-up of on_fatal() has removed half-written outputs. Tests make
- * the n-th allocation fail, with arena_fail_after() or for a whole run with the variable NETC_FAIL_ALLOC=n.
+ * ends with one line and exit code 70, after the clean-up of on_fatal() has removed half-written outputs. Libraries
+ * that free what they ask for (jansson, the scanner, the parser) are given heap_alloc(), which ends the run alike:
+ * jansson and flex themselves would go on with half a text or exit with a code of their own. Tests make the n-th
+ * allocation fail, with arena_fail_after() or for a whole run with the variable NETC_FAIL_ALLOC=n.
  * Under AddressSanitizer all of a block but the bytes that were asked for is poisoned, so that overflows are seen. */
 #include "base/base.h"
 
@@ -73,6 +75,37 @@ static void read_environment(void)
     }
 }
 
+/* Every allocation passes here first. */
+static void count_allocation(size_t bytes)
+{
+    if (allocations_left == 0 || bytes > SIZE_MAX / 4) {
+        out_of_memory(bytes);
+    }
+    if (allocations_left > 0) {
+        allocations_left--;
+    }
+}
+
+void *heap_alloc(size_t bytes)
+{
+    return heap_grow(NULL, bytes);
+}
+
+void *heap_grow(void *old, size_t bytes)
+{
+    count_allocation(bytes);
+    void *memory = realloc(old, bytes ? bytes : 1);
+    if (!memory) {
+        out_of_memory(bytes);
+    }
+    return memory;
+}
+
+void heap_free(void *memory)
+{
+    free(memory);
+}
+
 struct arena *arena_new(const char *name)
 {
     read_environment();
@@ -110,12 +143,7 @@ static struct block *add_block(struct arena *arena, size_t bytes)
 
 void *arena_alloc(struct arena *arena, size_t bytes)
 {
-    if (allocations_left == 0 || bytes > SIZE_MAX / 4) {
-        out_of_memory(bytes);
-    }
-    if (allocations_left > 0) {
-        allocations_left--;
-    }
+    count_allocation(bytes);
     size_t padded = (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     if (padded == 0) {
         padded = ALIGN; /* two allocations never share an address */

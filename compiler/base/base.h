@@ -31,6 +31,10 @@ void *arena_grow(struct arena *, void *old, size_t count, size_t *capacity, size
 size_t arena_bytes(const struct arena *);
 void arena_reset(struct arena *);
 void arena_free(struct arena *);
+/* For libraries that free for themselves; never NULL, counted like the rest. */
+void *heap_alloc(size_t bytes);
+void *heap_grow(void *old, size_t bytes);
+void heap_free(void *);
 void out_of_memory(size_t bytes) __attribute__((noreturn)); /* one line on stderr, the clean-up below, exit 70 */
 void on_fatal(void (*clean_up)(void));                      /* one function, or NULL: removes partial outputs; must not allocate */
 void arena_fail_after(long n);                              /* for tests: the n+1st allocation from now fails; < 0: none does */

@@ -112,9 +112,7 @@ struct syntax *parse_source(struct arena *perm, struct arena *module, struct dia
     parser->file = file;
     parser->start = expression ? START_EXPRESSION : START_FILE;
     parser->next_brace = BRACKET_GROUP;
-    if (net_lex_init_extra(parser, &parser->scanner)) {
-        out_of_memory(0);
-    }
+    net_lex_init_extra(parser, &parser->scanner); /* cannot fail: its memory is heap_alloc()'s */
     bool marked = source->length >= 3 && !memcmp(source->bytes, "\xef\xbb\xbf", 3); /* some editors start UTF-8 so */
     parser->at = marked ? 3 : 0;
     net__scan_bytes(source->bytes + parser->at, (int)source->length - parser->at, parser->scanner);
