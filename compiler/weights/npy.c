@@ -1,4 +1,5 @@
 /* The .npy format: a magic, a version, a header that is a Python dictionary, raw numbers. Only what the interpreter needs. */
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -119,11 +120,15 @@ bool npy_write(struct diags *d, const char *path, struct shape shape, const doub
     FILE *f = fopen(aside, "wb");
     bool fine = f && fwrite(prefix, 1, 10, f) == 10 && fwrite(text, 1, (size_t)n, f) == (size_t)n &&
                 fwrite(v, 8, elements, f) == elements;
-    if (f && fclose(f) != 0)
-        fine = false;
-    if (fine && (device || rename(aside, path) == 0))
+    int error = errno;
+    if (f && fclose(f) != 0 && fine)
+        fine = false, error = errno;
+    if (fine && !device && rename(aside, path) != 0)
+        fine = false, error = errno;
+    if (fine)
         return true;
     if (f && !device)
         unlink(aside); /* what stood under the name before is still there */
-    return refuse(d, path, "cannot be written");
+    diag_error_file(d, CHECK_npy, path, "cannot be written: %s", strerror(error));
+    return false;
 }
