@@ -45,6 +45,11 @@ void *allocate(int64_t count, size_t size, const char *what)
     return memory;
 }
 
+void *allocate_json(size_t bytes)
+{
+    return allocate(1, bytes, "JSON");
+}
+
 void *allocate_aligned(int64_t bytes, const char *what)
 {
     const int64_t huge = 2 << 20, align = bytes >= huge ? huge : 64;

@@ -1,7 +1,8 @@
 /* Files in and out.
  *
  * An output is written to PATH.PID.tmp and renamed when it is whole, so a fault or a signal leaves no half of it and
- * an older file as it was. Devices and pipes cannot be renamed onto (root would replace /dev/null by a file): they
+ * an older file as it was. Where that name is taken (by what was killed in a container in which all processes have the
+ * same few numbers), it is PATH.PID-1.tmp. Devices and pipes cannot be renamed onto (root would replace /dev/null by a file): they
  * are written as they are.
  */
 #include <errno.h>
@@ -43,6 +44,9 @@ static struct {
     FILE *file;
 } output;
 
+/* What ends a program early; an abort is libomp's when it gets no thread. */
+static const int deadly[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGABRT, SIGXCPU};
+
 static void remove_and_die(int signal_number)
 {
     if (output.temporary) {
@@ -50,6 +54,56 @@ static void remove_and_die(int signal_number)
     }
     signal(signal_number, SIG_DFL);
     raise(signal_number);
+}
+
+static char *temporary_name(int attempt)
+{
+    char *name = NULL, number[16] = "";
+    if (attempt > 0) {
+        snprintf(number, sizeof number, "-%d", attempt);
+    }
+    return asprintf(&name, "%s.%ld%s.tmp", output.target, (long)getpid(), number) < 0 ? NULL : name;
+}
+
+static void catch_signals(void)
+{
+    for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++) {
+        if (signal(deadly[i], remove_and_die) == SIG_IGN) { /* nohup stays nohup */
+            signal(deadly[i], SIG_IGN);
+        }
+    }
+}
+
+/* A new file beside the target, which a signal from now on removes. A descriptor, or -1. */
+static int open_temporary(void)
+{
+    enum { ATTEMPTS = 100 };
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before); /* until the file and its name are known together */
+    catch_signals();
+    int descriptor = -1, error = EEXIST;
+    for (int i = 0; i < ATTEMPTS && descriptor < 0 && error == EEXIST; i++) {
+        char *name = temporary_name(i);
+        descriptor = name ? open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666) : -1;
+        error = errno;
+        output.temporary = descriptor < 0 ? NULL : name;
+        if (descriptor < 0) {
+            free(name);
+        }
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return descriptor;
+}
+
+static void forget_output(void)
+{
+    char *temporary = output.temporary;
+    output.temporary = NULL; /* first: a signal may come */
+    free(temporary);
+    free(output.target);
+    output.target = NULL;
 }
 
 static void *no_output(const char *path, const char *why)
@@ -73,17 +127,13 @@ FILE *output_begin(const char *path)
         return output.file ? output.file : no_output(path, strerror(errno));
     }
     output.target = exists ? realpath(path, NULL) : strdup(path); /* the file that a link leads to, not the link */
-    char *temporary = NULL;
-    if (!output.target || asprintf(&temporary, "%s.%ld.tmp", output.target, (long)getpid()) < 0) {
+    if (!output.target) {
         return no_output(path, strerror(errno));
     }
-    int descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    const int descriptor = open_temporary();
     if (descriptor < 0) {
         return no_output(path, strerror(errno));
     }
-    output.temporary = temporary;
-    signal(SIGINT, remove_and_die);
-    signal(SIGTERM, remove_and_die);
     output.file = fdopen(descriptor, "wb");
     return output.file ? output.file : no_output(path, strerror(errno));
 }
@@ -101,18 +151,14 @@ void output_end(void)
     if (output.temporary && rename(output.temporary, output.target) != 0) {
         fail("cannot write %s: %s", output.path, strerror(errno));
     }
-    free(output.temporary);
-    free(output.target);
-    output.temporary = output.target = NULL;
+    forget_output();
 }
 
 void output_abandon(void)
 {
     if (output.temporary) {
         unlink(output.temporary);
-        free(output.temporary);
-        free(output.target);
-        output.temporary = output.target = NULL;
+        forget_output();
     }
 }
 

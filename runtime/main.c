@@ -1,4 +1,7 @@
 /* The program around a network: reads the options, makes sure of the processor, does the one thing asked for. */
+#include <jansson.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,6 +19,8 @@ static void forget_mark(void)
 int main(int argc, char **argv)
 {
     forget_mark();
+    json_set_alloc_funcs(allocate_json, free);
+    signal(SIGXFSZ, SIG_IGN); /* a limit of files is told like a full disk */
     struct options options = read_options(argc, argv);
     if (options.mode != MODE_INFO) {
         network_open(&options);

@@ -123,8 +123,9 @@ static void add_tensor(struct options *options, const char *text)
 static void split_dataset(struct options *options, const char *text)
 {
     free(options->images);
-    options->images = strdup(text);
-    char *comma = options->images ? strchr(options->images, ',') : NULL;
+    options->images = allocate((int64_t)strlen(text) + 1, 1, "options");
+    strcpy(options->images, text);
+    char *comma = strchr(options->images, ',');
     if (!comma || comma == options->images || !comma[1]) {
         fail_usage("--dataset takes two files, IMAGES,LABELS");
     }

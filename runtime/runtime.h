@@ -20,6 +20,7 @@
 _Noreturn void fail(const char *format, ...) PRINTF(1, 2);       /* "PROG: error: ...", exit 1 */
 _Noreturn void fail_usage(const char *format, ...) PRINTF(1, 2); /* the same and where help is, exit 2 */
 void *allocate(int64_t count, size_t size, const char *what);    /* zeroed; never NULL; the caller frees */
+void *allocate_json(size_t bytes); /* for jansson, which would leave out of an object what it has no memory for */
 void *allocate_aligned(int64_t bytes, const char *what); /* to 64 bytes, or to a huge page where it fills one */
 double now(void); /* seconds */
 
