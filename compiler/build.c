@@ -21,7 +21,7 @@
 enum { MAX_LOG = 1 << 20, SHOWN_LOG = 4000 };
 
 static const char install_libraries[] =
-    "the runtime needs: apt-get install libomp-19-dev libjansson-dev libpng-dev zlib1g-dev";
+    "the runtime needs: apt-get install libomp-19-dev libjansson-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev";
 
 const char *const build_kind_name[BUILD_KINDS] = {"exe", "static", "shared", "source"};
 
@@ -148,7 +148,7 @@ static void report_failure(struct build *build, const struct child *child, const
     diag_error_file(build->diags, CHECK_build_compile, file, "%s failed (%s)%s%.*s%s", build->compiler, how,
                     length ? ":\n" : "", shown, log ? log : "", length > SHOWN_LOG ? "\n..." : "");
     if (!generated && build->cross.sysroot) {
-        diag_note(build->diags, NO_SPAN, "the runtime needs libomp, jansson, libpng and zlib of %s in %s",
+        diag_note(build->diags, NO_SPAN, "the runtime needs libomp, jansson, libjpeg, libpng and zlib of %s in %s",
                   build->job->arch, build->cross.sysroot);
     } else if (!generated) {
         diag_note(build->diags, NO_SPAN, "%s", install_libraries);
@@ -272,7 +272,8 @@ static struct child link_command(struct build *build, const char *options, const
 
 static bool link_program(struct build *build)
 {
-    static const char *const libraries[] = {"-l:libjansson.a -l:libpng.a -l:libz.a -lm", "-ljansson -lpng -lz -lm"};
+    static const char *const libraries[] = {"-l:libjansson.a -l:libjpeg.a -l:libpng.a -l:libz.a -lm",
+                                            "-ljansson -ljpeg -lpng -lz -lm"};
     int failed = -1;
     struct child child = {0};
     for (size_t i = 0; i < LENGTH(libraries) && !temporary_interrupted(); i++) {

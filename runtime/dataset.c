@@ -53,14 +53,21 @@ static void draw_progress(int64_t done, int64_t count)
     fflush(stderr);
 }
 
-static void classify_batch(struct session *session, const struct preparation *way, struct result *result, int64_t first)
+static void prepare_picture(const struct result *result, int64_t which, float *input)
 {
-    const struct pictures *pictures = &result->pictures;
-    const int64_t left = pictures->count - first, take = left < netc_model.batch ? left : netc_model.batch;
-    const int64_t bytes = (int64_t)pictures->rows * pictures->columns * pictures->channels;
+    const struct pictures *p = &result->pictures;
+    char why[256];
+    if (pixels_to_tensor(&netc_model.input[0], p->rows, p->columns, p->channels,
+                         p->pixels + which * p->rows * p->columns * p->channels, input, why, sizeof why)) {
+        fail("picture %lld of the data set: %s", (long long)which + 1, why);
+    }
+}
+
+static void classify_batch(struct session *session, struct result *result, int64_t first)
+{
+    const int64_t left = result->pictures.count - first, take = left < netc_model.batch ? left : netc_model.batch;
     for (int64_t i = 0; i < take; i++) {
-        picture_to_input(way, pictures->pixels + (first + i) * bytes,
-                         session->input[0] + i * netc_model.input[0].elements);
+        prepare_picture(result, first + i, session->input[0] + i * netc_model.input[0].elements);
     }
     session_run(session, 1);
     for (int64_t i = 0; i < take; i++) {
@@ -68,7 +75,7 @@ static void classify_batch(struct session *session, const struct preparation *wa
     }
 }
 
-static void classify(struct result *result, const struct preparation *way, int threads)
+static void classify(struct result *result, int threads)
 {
     const int64_t count = result->pictures.count;
     const bool show = isatty(STDERR_FILENO);
@@ -78,12 +85,13 @@ static void classify(struct result *result, const struct preparation *way, int t
     for (int i = 0; i < threads; i++) {
         session[i] = session_open();
     }
+    prepare_picture(result, 0, session[0].input[0]); /* all have one size: what is wrong is wrong with the first */
     const double start = now();
 #pragma omp parallel num_threads(threads)
     {
 #pragma omp for schedule(dynamic)
         for (int64_t first = 0; first < count; first += netc_model.batch) {
-            classify_batch(&session[omp_get_thread_num()], way, result, first);
+            classify_batch(&session[omp_get_thread_num()], result, first);
             int64_t so_far;
 #pragma omp atomic capture
             so_far = done += netc_model.batch;
@@ -195,9 +203,8 @@ void run_dataset(const struct options *options)
         fail("--dataset needs a network of one input whose first output is a vector of classes");
     }
     read_files(options, &result);
-    const struct preparation way = prepare_pictures(&netc_model.input[0], &result.pictures);
     result.predicted = allocate(result.pictures.count, sizeof *result.predicted, "the answers");
-    classify(&result, &way, options->threads);
+    classify(&result, options->threads);
     count_answers(&result);
     if (options->contact_sheet) {
         write_sheet(options->contact_sheet, &result.pictures, result.labels, result.predicted);

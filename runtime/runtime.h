@@ -104,15 +104,46 @@ struct pictures { /* 8 bit, one after the other, rows of pixels of `channels` by
 struct pictures idx_read_pictures(const char *path);
 uint8_t *idx_read_labels(const char *path, int64_t *count);
 
-/* ---- picture.c ---- */
-struct preparation { /* the way of pictures of one size into an input */
-    int rows, columns, channels, planes;
-    int source[4]; /* which channel of the picture a plane is made of */
-    bool gray;
-    float value[4][256]; /* what a byte of a plane becomes */
+/* ---- picture.c and decode_*.c ---- */
+struct picture { /* 8 bit, red green blue, rows x columns x 3; rgb: free() */
+    int rows, columns;
+    uint8_t *rgb;
 };
-struct preparation prepare_pictures(const struct netc_tensor *, const struct pictures *);
-void picture_to_input(const struct preparation *, const uint8_t *pixels, float *input);
+/* Decodes JPEG, PNG or PPM/PGM/PBM (told by their first bytes, not by name) to RGB as Pillow's
+ * Image.open(f).convert("RGB"). exif: turn by the orientation tag. Never ends the program: NULL if done, else why not,
+ * one line without the path and without a newline, written into `why` (room bytes). Thread-safe. */
+const char *picture_decode(const uint8_t *bytes, size_t n, bool exif, struct picture *out, char *why, size_t room);
+/* The whole way of a decoded picture into an input of the network: the steps of tensor->step in order. out:
+ * tensor->elements floats. Thread-safe. NULL, or why not. */
+const char *picture_to_tensor(const struct netc_tensor *, const struct picture *, float *out, char *why, size_t room);
+/* The same for a picture that is gray (channels 1) or RGB (3), without a copy: data sets. */
+const char *pixels_to_tensor(const struct netc_tensor *, int rows, int columns, int channels, const uint8_t *pixels,
+                             float *out, char *why, size_t room);
+
+/* ---- between those files: none of them prints or ends the program ---- */
+enum { MAX_PICTURE_PIXELS = 178956970, MAX_PICTURE_SIDE = 1000000 }; /* Pillow's and libpng's limits */
+struct why { /* where a reason is written */
+    char *text;
+    size_t room;
+};
+const char *because(const struct why *, const char *format, ...) PRINTF(2, 3); /* writes, returns the text */
+/* Allocates rgb; why not: too large, no memory. */
+const char *picture_new(struct picture *, int64_t rows, int64_t columns, const struct why *);
+/* orientation: NULL, or set to 1 .. 8 where the file has such a tag. What they allocated is freed if they fail. */
+const char *decode_jpeg(const uint8_t *bytes, size_t n, struct picture *, int *orientation, const struct why *);
+const char *decode_png(const uint8_t *bytes, size_t n, struct picture *, int *orientation, const struct why *);
+const char *decode_pnm(const uint8_t *bytes, size_t n, struct picture *, const struct why *);
+/* exif.c. The tag of a TIFF structure (what follows "Exif\0\0"); 1 where it has none or makes no sense. */
+int exif_orientation(const uint8_t *tiff, size_t n);
+const char *picture_turn(struct picture *, int orientation, const struct why *);
+/* resize.c. Pillow's Image.resize of 8 bit pixels; stride: bytes from row to row. to: rows x columns x channels. */
+struct pixels {
+    int rows, columns, channels;
+    int64_t stride;
+    const uint8_t *at;
+};
+const char *resize_pixels(const struct pixels *from, int rows, int columns, bool bicubic, uint8_t *to,
+                          const struct why *);
 
 /* ---- the modes ---- */
 void run_tensors(const struct options *);

@@ -39,7 +39,7 @@ def compile_all():
     commands.append([CC, *FLAGS, "-I", ROOT / "compiler", HERE / "build_fake.c", *compiler, "-o", OUT / "build_fake"])
     in_parallel(commands)
     in_parallel([[CC, *FLAGS, *options, "-I", ROOT / "runtime", HERE / "fake_model.c", *objects, "-o", OUT / name,
-                  "-ljansson", "-lpng", "-lz", "-lm"] for name, options in VARIANTS.items()])
+                  "-ljansson", "-ljpeg", "-lpng", "-lz", "-lm"] for name, options in VARIANTS.items()])
 
 
 def in_parallel(commands):

@@ -28,7 +28,7 @@ def program(folder, net, target, sanitizer, change=lambda text: text):
     source = folder / f"fashion_{net}.program.c"
     expect_done(run(["clang-19", "-O1", "-g", "-std=c17", "-D_GNU_SOURCE", "-ffp-contract=off", *TARGETS[target].split(), f"-fsanitize={sanitizer}",
                      "-fno-sanitize-recover=undefined", "-fopenmp", f"-I{ROOT}/runtime", f"-I{folder}", source,
-                     *sorted((ROOT / "runtime").glob("*.c")), "-ljansson", "-lz", "-lpng", "-lm", "-o", folder / "program"], timeout=300),
+                     *sorted((ROOT / "runtime").glob("*.c")), "-ljansson", "-ljpeg", "-lz", "-lpng", "-lm", "-o", folder / "program"], timeout=300),
                 "clang")
     return folder / "program"
 
