@@ -139,13 +139,14 @@ static const char *read_lines(struct jpeg *jpeg)
             inks_to_rgb(jpeg->inks, jpeg->picture->columns, row);
         }
     }
+    jpeg_finish_decompress(decompress); /* may fail, and then the picture does; a missing end may be missing */
     return NULL;
 }
 
 static const char *decode(struct jpeg *jpeg)
 {
     if (setjmp(jpeg->fault)) {
-        return because(jpeg->why, "the JPEG data are damaged: %s", jpeg->message);
+        return because(jpeg->why, "the JPEG data cannot be read: %s", jpeg->message);
     }
     jpeg_create_decompress(&jpeg->decompress);
     jpeg->decompress.src = &jpeg->source;

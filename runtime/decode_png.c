@@ -125,7 +125,7 @@ static const char *decode(struct source *source)
 {
     if (setjmp(png_jmpbuf(source->png))) {
         return source->cut_short ? because(source->why, "the PNG data end before the picture does")
-                                 : because(source->why, "the PNG data are damaged: %s", source->message);
+                                 : because(source->why, "the PNG data cannot be read: %s", source->message);
     }
     png_set_read_fn(source->png, source, read_bytes);
     png_set_user_limits(source->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* picture_new() has the limits */
@@ -137,7 +137,6 @@ static const char *decode(struct source *source)
         return bad;
     }
     choose_conversion(source);
-    png_start_read_image(source->png);
     png_read_update_info(source->png, source->info);
     if (!(source->row = malloc(png_get_rowbytes(source->png, source->info)))) {
         return because(source->why, "out of memory");

@@ -4,7 +4,7 @@
 
 #include "runtime.h"
 
-enum { TAG_ORIENTATION = 0x0112, TYPE_BYTE = 1, TYPE_SHORT = 3, TYPE_LONG = 4, ENTRY_BYTES = 12 };
+enum { TAG_ORIENTATION = 0x0112, TYPE_SHORT = 3, TYPE_LONG = 4, ENTRY_BYTES = 12 };
 
 struct tiff {
     const uint8_t *bytes;
@@ -12,21 +12,23 @@ struct tiff {
     bool big; /* the high byte comes first */
 };
 
-/* A number of `size` bytes; the caller made sure that they are there. */
+/* A number of `size` bytes; 0 where the data end before it. */
 static uint32_t number(const struct tiff *tiff, size_t at, int size)
 {
     uint32_t v = 0;
-    for (int i = 0; i < size; i++) {
+    for (int i = 0; at + (size_t)size <= tiff->n && i < size; i++) {
         v = v << 8 | tiff->bytes[at + (size_t)(tiff->big ? i : size - 1 - i)];
     }
     return v;
 }
 
+/* The first number of an entry; where they are more than four bytes, the entry says where they stand. */
 static int value_of_entry(const struct tiff *tiff, size_t entry)
 {
     const uint32_t type = number(tiff, entry + 2, 2), count = number(tiff, entry + 4, 4);
-    const int size = type == TYPE_BYTE ? 1 : type == TYPE_SHORT ? 2 : type == TYPE_LONG ? 4 : 0;
-    const uint32_t v = size && count == 1 ? number(tiff, entry + 8, size) : 1;
+    const int size = type == TYPE_SHORT ? 2 : type == TYPE_LONG ? 4 : 0;
+    const bool inside = (uint64_t)count * (uint64_t)size <= 4;
+    const uint32_t v = size && count ? number(tiff, inside ? entry + 8 : number(tiff, entry + 8, 4), size) : 1;
     return v >= 1 && v <= 8 ? (int)v : 1;
 }
 
@@ -37,9 +39,6 @@ int exif_orientation(const uint8_t *bytes, size_t n)
         return 1;
     }
     const size_t directory = number(&tiff, 4, 4);
-    if (directory > n - 2) {
-        return 1;
-    }
     const size_t entries = number(&tiff, directory, 2);
     for (size_t i = 0; i < entries; i++) {
         const size_t entry = directory + 2 + ENTRY_BYTES * i;

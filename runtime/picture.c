@@ -40,9 +40,10 @@ static const char *size_fits(int64_t rows, int64_t columns, const char *what, co
     return NULL;
 }
 
-static const char *new_pixels(int64_t rows, int64_t columns, int channels, uint8_t **pixels, const struct why *why)
+static const char *new_pixels(int64_t rows, int64_t columns, int channels, uint8_t **pixels, const char *what,
+                              const struct why *why)
 {
-    const char *bad = size_fits(rows, columns, "a picture", why);
+    const char *bad = size_fits(rows, columns, what, why);
     if (!bad && !(*pixels = malloc((size_t)(rows * columns * channels)))) {
         bad = because(why, "out of memory: a picture of %lld x %lld pixels", (long long)columns, (long long)rows);
     }
@@ -52,7 +53,7 @@ static const char *new_pixels(int64_t rows, int64_t columns, int channels, uint8
 const char *picture_new(struct picture *picture, int64_t rows, int64_t columns, const struct why *why)
 {
     *picture = (struct picture){0};
-    const char *bad = new_pixels(rows, columns, 3, &picture->rgb, why);
+    const char *bad = new_pixels(rows, columns, 3, &picture->rgb, "a picture", why);
     if (!bad) {
         picture->rows = (int)rows;
         picture->columns = (int)columns;
@@ -149,8 +150,8 @@ static const char *resize(struct way *way, const struct netc_picture_step *step)
     if (rows == now->rows && columns == now->columns) {
         return NULL;
     }
-    const char *bad = size_fits(now->rows, columns, "a picture on its way to another size", way->why);
-    bad = bad ? bad : new_pixels(rows, columns, now->channels, &pixels, way->why);
+    const char *bad = new_pixels(rows, columns, now->channels, &pixels, "the resized picture", way->why);
+    bad = bad ? bad : size_fits(now->rows, columns, "the half resized picture", way->why);
     bad = bad ? bad : resize_pixels(now, (int)rows, (int)columns, step->bicubic, pixels, way->why);
     if (bad) {
         free(pixels);
@@ -172,7 +173,7 @@ static const char *cut(struct way *way, int top, int left, int rows, int columns
         return NULL;
     }
     uint8_t *pixels = NULL;
-    const char *bad = new_pixels(rows, columns, n, &pixels, way->why);
+    const char *bad = new_pixels(rows, columns, n, &pixels, "the crop", way->why);
     if (bad) {
         return bad;
     }
@@ -223,7 +224,7 @@ static const char *gray(struct way *way)
         return NULL;
     }
     uint8_t *pixels = NULL;
-    const char *bad = new_pixels(now->rows, now->columns, 1, &pixels, way->why);
+    const char *bad = new_pixels(now->rows, now->columns, 1, &pixels, "a picture", way->why);
     if (bad) {
         return bad;
     }

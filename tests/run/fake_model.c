@@ -3,7 +3,7 @@
  * 28 x 28 gray pictures, ten classes: logit k is the sum of the pixels i with i % 10 == k, so small integers give
  * exact answers. Variants: FAKE_BATCH=N, FAKE_TWO (a second input is added to the logits, a second output is [2,2]),
  * FAKE_LACKS (no processor is good enough), FAKE_NAN (class 3 is NaN where pixel 0 is negative), FAKE_RESIZE
- * (pictures would have to be resized), FAKE_WEIGHTS (logits are weighted by NAME.weights, ten floats, linked by
+ * (pictures that are not square do not fit), FAKE_WEIGHTS (logits are weighted by NAME.weights, ten floats, linked by
  * .incbin). */
 #include <omp.h>
 #include <stdint.h>
@@ -103,7 +103,7 @@ static const char *const labels[CLASSES] = {"T-shirt/top", "Trouser", "Pullover"
 static const struct netc_picture_step step[] = {
     {.op = NETC_GRAY},
 #ifdef FAKE_RESIZE
-    {.op = NETC_RESIZE, .rows = 32, .columns = 32},
+    {.op = NETC_RESIZE, .shorter = 28, .bicubic = 1},
 #else
     {.op = NETC_RESIZE, .rows = 28, .columns = 28},
 #endif

@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from harness import check, Folder, idx_bytes, LABELS, logits_of, program, refuse, some_set
 from tap import Skip
@@ -56,6 +57,21 @@ def test_dataset_normalized():
     check("accuracy 100.00 %" in program("fake", f"--dataset={folder / 'images'},{folder / 'labels'}").out, "coloured")
 
 
+def test_dataset_resized():
+    """Pictures of another size are resized as Pillow does, gray as coloured."""
+    folder = Folder("dataset_resized")
+    for variant, size, filter in (("fake", (32, 32), Image.BILINEAR), ("fake", (11, 40), Image.BILINEAR),
+                                  ("resize", (56, 56), Image.BICUBIC)):
+        pixels = np.random.default_rng(9).integers(0, 256, (20, *size)).astype(np.uint8)
+        resized = np.stack([np.asarray(Image.fromarray(p).resize((28, 28), filter)) for p in pixels])
+        x = (resized.astype(np.float32) / np.float32(255) - np.float32(0.5)) / np.float32(0.25)
+        (folder / "labels").write_bytes(idx_bytes(logits_of(x).argmax(axis=1).astype(np.uint8)))
+        for images in (pixels, np.repeat(pixels[..., None], 3, axis=3)):
+            (folder / "images").write_bytes(idx_bytes(images))
+            out = program(variant, f"--dataset={folder / 'images'},{folder / 'labels'}").out
+            check("accuracy 100.00 %" in out, f"{variant} {size}: {out.splitlines()[0]}")
+
+
 def test_dataset_nan():
     folder = Folder("dataset_nan")
     labels, answers, option = some_set(folder, 20,
@@ -100,8 +116,8 @@ def test_dataset_refused():
     case("truncated", images=struct.pack(">BBBBIII", 0, 0, 8, 3, 0xffffffff, 16384, 16384))
     case("no picture", images=struct.pack(">BBBBIII", 0, 0, 8, 3, 10, 0, 28))
     case("no picture", images=struct.pack(">BBBBIII", 0, 0, 8, 3, 10, 1 << 30, 28))
-    case("resize of pictures comes later", images=idx_bytes(np.zeros((10, 32, 32), np.uint8)))
-    case("resize of pictures comes later", variant="resize")
+    case("becomes [1,28,42], but the input 'pixels' takes [1,28,28]", variant="resize",
+         images=idx_bytes(np.zeros((10, 14, 21), np.uint8)))
     (folder / "images").unlink()
     refuse("No such file", "fake", option)
     refuse("directory", "fake", f"--dataset={folder.path},{folder / 'labels'}")
