@@ -24,12 +24,12 @@ say = $(if $(V),,@printf '%-6s %s\n' $(1) $@;)
 # ---- packages ----
 # To build netc and what the programs that it makes link; the demo's pictures; what the tests need (libclang-rt: the
 # sanitizers and the fuzzer; qemu-user: programs of other processors; gcc-12-aarch64-linux-gnu: the second compiler there;
-# zsh to man-db: completion, colours and man page in what reads them).
+# python-matplotlib-data: a photograph; zsh to man-db: completion, colours and man page in what reads them).
 DEPS_BUILD = clang-19 libomp-19-dev flex bison libjansson-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev
 DEPS_DEMO  = $(DEPS_BUILD) dataset-fashion-mnist
 DEPS_CROSS = lld-19 qemu-user gcc-12-aarch64-linux-gnu
-DEPS_TEST  = $(DEPS_DEMO) gcc libclang-rt-19-dev libcriterion-dev python3 python3-numpy python3-torch python3-pil python3-torchvision \
-             $(DEPS_CROSS) zsh fish vim mandoc groff-base man-db
+DEPS_TEST  = $(DEPS_DEMO) gcc libclang-rt-19-dev libcriterion-dev python3 python3-numpy python3-torch python3-pil \
+             python3-torchvision python-matplotlib-data $(DEPS_CROSS) zsh fish vim mandoc groff-base man-db
 
 GOALS = $(if $(MAKECMDGOALS),$(MAKECMDGOALS),all)
 ifneq ($(filter test test-all units fuzz golden bench tables deps,$(GOALS)),)

@@ -34,10 +34,12 @@ def test_no_pictures():
         refused(harness, "grüße\n".encode(), ["it is no picture", are])
         for kind, data in (("GIF", b"GIF89a\1\0\1\0"), ("BMP", b"BM123456"), ("WebP", b"RIFF1234WEBPVP8 "),
                            ("TIFF", b"II*\0abcd"), ("TIFF", b"MM\0*abcd"), ("AVIF", b"\0\0\0 ftypavif"),
-                           ("HEIC", b"\0\0\0 ftypheic"), ("JPEG 2000", b"\0\0\0\x0cjP  \r\n\x87\n"), ("PAM", b"P7\nWIDTH 1")):
+                           ("HEIC", b"\0\0\0 ftypheic"), ("JPEG 2000", b"\0\0\0\x0cjP  \r\n\x87\n"),
+                           ("PAM", b"P7\nWIDTH 1")):
             refused(harness, data, [f"{kind} is not read", are])
-        for data in (b"\xff\xd8\xff", b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xd9", b"\x89PNG\r\n\x1a\n", b"P6", b"P6 ", b"P6x",
-                     b"\xff\xd8\xff" + b"text, no JPEG at all" * 9, b"\x89PNG\r\n\x1a\n" + b"text, no PNG at all" * 9):
+        for data in (b"\xff\xd8\xff", b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xd9", b"\x89PNG\r\n\x1a\n",
+                     b"P6", b"P6 ", b"P6x", b"\xff\xd8\xff" + b"text, no JPEG at all" * 9,
+                     b"\x89PNG\r\n\x1a\n" + b"text, no PNG at all" * 9):
             same(harness.decode(data), pillow(data), f"{data}")
 
 
@@ -119,7 +121,7 @@ def test_sizes():
 
 
 def gigabyte():
-    """A zlib stream of 1,073,741,824 zeros: one block of a mebibyte that needs nothing of what came before it, repeated."""
+    """A zlib stream of 1,073,741,824 zeros: a block of a mebibyte that needs nothing of what precedes it, repeated."""
     packer = zlib.compressobj(9)
     first, again = (packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
     return first + again * 1023 + b"\3\0" + struct.pack(">HH", (1 << 30) % 65521, 1)
@@ -160,10 +162,12 @@ def test_memory():
 
 def test_text_pixels():
     with Harness() as harness:
-        for data, words in ((b"P2 2 1 9 1 x", "a byte 0x78 stands where a pixel should"), (b"P2 2 1 9 1 10", "above the maximum 9"),
-                            (b"P1 2 1 1 2", "a byte 0x32 stands where a pixel should"), (b"P2 a 1 9 1", "where the width should"),
-                            (b"P2 1 -1 9 1", "where the height should"), (b"P2 1 1 0 1", "maximum is 1 to 65535, this is 0"),
+        for data, words in ((b"P2 2 1 9 1 x", "a byte 0x78 stands where a pixel should"),
+                            (b"P1 2 1 1 2", "a byte 0x32 stands where a pixel should"),
+                            (b"P2 2 1 9 1 10", "above the maximum 9"), (b"P2 a 1 9 1", "where the width should"),
+                            (b"P2 1 -1 9 1", "where the height should"), (b"P2 1 1 0 1", "is 1 to 65535, this is 0"),
                             (b"P2 1 1 65536 1", "this is 65536"), (b"P2 1 1 9 12345678901", "more than 10 digits"),
-                            (b"P3 1 1 255 1 2 ", "ends before"), (b"P6 1 1 255", "ends before"), (b"P5 3 3 255 \n#", "ends before")):
+                            (b"P3 1 1 255 1 2 ", "ends before"), (b"P6 1 1 255", "ends before"),
+                            (b"P5 3 3 255 \n#", "ends before")):
             refused(harness, data, words)
             check(isinstance(pillow(data), Refused), f"Pillow takes {data}")

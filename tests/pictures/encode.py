@@ -59,9 +59,9 @@ def png(samples, depth, kind, dice, interlaced=False, ahead=(), behind=(), heade
     data = zlib.compress(data, 1)
     cuts = sorted(dice.integers(0, len(data) + 1, pieces - 1)) if pieces > 1 else []
     parts = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)])]
-    shape = header or (columns, rows)
-    return b"".join([b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", struct.pack(">IIBBBBB", *shape, depth, kind, 0, 0, interlaced)),
-                     *ahead, *(chunk(b"IDAT", part) for part in parts), *behind, chunk(b"IEND", b"")])
+    head = struct.pack(">IIBBBBB", *(header or (columns, rows)), depth, kind, 0, 0, interlaced)
+    return b"".join([b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", head), *ahead, *(chunk(b"IDAT", part) for part in parts),
+                     *behind, chunk(b"IEND", b"")])
 
 
 def some_png(dice, rows, columns, depth, kind, interlaced=False, colours=None, transparent=False, **more):

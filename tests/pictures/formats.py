@@ -114,7 +114,8 @@ def test_png_short_palette():
     with Harness() as harness:
         for depth, colours in ((8, 1), (8, 100), (8, 255), (4, 5), (2, 3), (1, 1)):
             for interlaced in (False, True):
-                judge(harness, some_png(dice, 20, 31, depth, 3, interlaced, colours), f"{colours} colours of {depth} bits")
+                data = some_png(dice, 20, 31, depth, 3, interlaced, colours)
+                judge(harness, data, f"{colours} colours of {depth} bits")
 
 
 def test_png_chunks():
@@ -150,8 +151,8 @@ def test_pnm():
                     for comment in (False, True):
                         data = pnm(kind, samples, maximum, comment, dice)
                         judge(harness, data, f"P{kind} {rows}x{columns} {maximum} {comment}")
-        for data in (b"P5 2 1 100 \xc8\x64", b"P5\n2#x\n1 1 255\n" + bytes(range(21)), b"P1 2 2 1#\n0\n01", b"P2 2 1 9 1#\n 2",
-                     b"P2 1 1 255#a\n\n9", b"P6 1 1 255 abc more", b"P4\r1\r1\r\x80"):
+        for data in (b"P5 2 1 100 \xc8\x64", b"P5\n2#x\n1 1 255\n" + bytes(range(21)), b"P1 2 2 1#\n0\n01",
+                     b"P2 2 1 9 1#\n 2", b"P2 1 1 255#a\n\n9", b"P6 1 1 255 abc more", b"P4\r1\r1\r\x80"):
             judge(harness, data, f"{data}")
 
 
@@ -169,7 +170,8 @@ def test_exif_jpeg():
                     same(harness.decode(file, exif=True), pillow(file, ImageOps.exif_transpose), what)
                     same(harness.decode(file), pillow(file), f"{what}, ignored")
         tag = exif(6)
-        for broken in (b"", tag[:5], tag[:9], tag[:20], tag[:-20], b"XX" + tag[2:], tag[:4] + b"\xff\xff\xff\xff" + tag[8:]):
+        far = tag[:4] + b"\xff\xff\xff\xff" + tag[8:]
+        for broken in (b"", tag[:5], tag[:9], tag[:20], tag[:-20], b"XX" + tag[2:], far):
             file = jpeg_with_exif(data, broken)
             same(harness.decode(file, exif=True), pillow(data), f"broken Exif data {broken}")
         twice = jpeg_with_exif(jpeg_with_exif(data, exif(8)), exif(6))

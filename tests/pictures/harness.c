@@ -1,12 +1,12 @@
 /* The runtime's picture functions behind a pipe, for run.py: a line says what to do and how many bytes follow it.
  *
- *   decode EXIF N               bytes of a file      -> picture ROWS COLUMNS 3, and the pixels
- *   resize ROWS COLUMNS CHANNELS TO_ROWS TO_COLUMNS CUBIC, pixels -> picture TO_ROWS TO_COLUMNS CHANNELS, and the pixels
- *   input I EXIF N              bytes of a file      -> tensor COUNT, and the floats, for the network's input I
- *   step ROWS COLUMNS ...       one step to come: the fields of struct netc_picture_step in their order
- *   tensor PLANES TO_ROWS TO_COLUMNS ROWS COLUMNS CHANNELS, pixels -> tensor COUNT, by the steps told before
+ *   decode EXIF N, a file                  -> picture ROWS COLUMNS 3, and the pixels
+ *   resize ROWS COLUMNS CHANNELS TO_ROWS TO_COLUMNS CUBIC, pixels   -> picture TO_ROWS TO_COLUMNS CHANNELS, the pixels
+ *   input I EXIF N, a file                 -> tensor COUNT, and the floats: what the network's input I gets
+ *   step OP SHORTER ...                    nothing yet: a step to come, the fields of struct netc_picture_step
+ *   tensor PLANES TO_ROWS TO_COLUMNS ROWS COLUMNS CHANNELS, pixels  -> tensor COUNT, the floats, by the steps told
  *
- * or `refused WHY`. Every answer's bytes lie in a block of just their size, so that the sanitizer sees what goes beyond.
+ * or `refused WHY`. What is read and written lies in blocks of just its size: the sanitizer sees what goes beyond.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -29,8 +29,8 @@ def build():
     OUT.mkdir(parents=True, exist_ok=True)
     expect_done(netc("build", HERE / "recipes.net", "--weights=synthetic", "--target=scalar", "--parts=1",
                      f"--emit-c={OUT}", binary=NETC), "netc build")
-    expect_done(run([CC, "-O0", "-std=c17", "-D_GNU_SOURCE", "-ffp-contract=off", "-fopenmp", "-I", ROOT / "runtime", "-I", OUT,
-                     "-c", OUT / "recipes.c", "-o", OUT / "recipes.o"]), "clang")
+    expect_done(run([CC, "-O0", "-std=c17", "-D_GNU_SOURCE", "-ffp-contract=off", "-fopenmp", "-I", ROOT / "runtime",
+                     "-I", OUT, "-c", OUT / "recipes.c", "-o", OUT / "recipes.o"]), "clang")
     expect_done(run([CC, *FLAGS, "-fopenmp", "-I", ROOT / "runtime", HERE / "harness.c", OUT / "recipes.o",
                      *(ROOT / "runtime" / f"{name}.c" for name in FILES), "-ljpeg", "-lpng", "-lz", "-lm", "-o",
                      OUT / "harness"]), "clang")
@@ -76,8 +76,8 @@ class Harness:
         if kind not in ("picture", "tensor"):
             raise BrokenPipeError
         shape = tuple(map(int, rest.split()))
-        size = int(np.prod(shape)) * (4 if kind == "tensor" else 1)
-        return np.frombuffer(self.process.stdout.read(size), np.float32 if kind == "tensor" else np.uint8).reshape(shape)
+        kind = np.dtype(np.float32 if kind == "tensor" else np.uint8)
+        return np.frombuffer(self.process.stdout.read(int(np.prod(shape)) * kind.itemsize), kind).reshape(shape)
 
     def decode(self, data, exif=False):
         return self.ask(f"decode {int(exif)} {len(data)}", data)

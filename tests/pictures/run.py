@@ -1,7 +1,8 @@
 """Pictures: decoded, resized, cropped and normalised by the runtime as by Pillow and torchvision, to the last bit.
 
 A case is a function test_* of formats, damage or tensors, which ask a sanitised harness (harness.c) through a pipe;
-`run.py NAME...` runs some. The judges are Debian's: Pillow 9.4, which uses the same libjpeg-turbo, and torchvision 0.14.
+`run.py NAME...` runs some. The judges are Debian's: Pillow 9.4, which uses the same libjpeg-turbo, and torchvision
+0.14.
 """
 
 import sys
