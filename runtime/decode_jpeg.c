@@ -6,7 +6,7 @@
  * data (warnings of libjpeg) is no error: the library goes on, and so does Pillow. CMYK files hold inverted inks, as
  * Adobe writes them, and Pillow takes it so even where no Adobe marker says it.
  *
- * setjmp: the only function that calls it has no variables of its own, everything lives in `struct jpeg` of its caller.
+ * setjmp: after a jump decode() uses nothing but `struct jpeg` of its caller.
  */
 #include <setjmp.h>
 #include <stdio.h>

@@ -5,8 +5,7 @@
  * gray of that value. Gamma, colour profiles and texts are not even read. The rows of an interlaced picture go straight
  * to their places, so that a picture takes 3 bytes a pixel whatever its kind.
  *
- * setjmp: the functions that call it have no variables of their own that change, everything lives in `struct source`
- * of their caller.
+ * setjmp: after a jump nothing is used but `struct source` of decode_png().
  */
 #include <png.h>
 #include <setjmp.h>
@@ -129,6 +128,7 @@ static const char *decode(struct source *source)
     }
     png_set_read_fn(source->png, source, read_bytes);
     png_set_user_limits(source->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* picture_new() has the limits */
+    png_set_chunk_malloc_max(source->png, 0); /* what is passed over may be large */
     png_set_packing(source->png);
     png_read_info(source->png, source->info);
     const char *bad = picture_new(source->picture, png_get_image_height(source->png, source->info),
@@ -146,13 +146,18 @@ static const char *decode(struct source *source)
 }
 
 /* The tag may stand behind the picture; what is wrong there does not matter any more. */
+static void read_rest(struct source *source)
+{
+    if (setjmp(png_jmpbuf(source->png)) == 0) {
+        png_read_end(source->png, source->info);
+    }
+}
+
 static void read_orientation(struct source *source, int *orientation)
 {
     png_uint_32 n = 0;
     png_bytep exif = NULL;
-    if (setjmp(png_jmpbuf(source->png)) == 0) {
-        png_read_end(source->png, source->info);
-    }
+    read_rest(source);
     if (png_get_eXIf_1(source->png, source->info, &n, &exif) && exif) {
         *orientation = exif_orientation(exif, n);
     }

@@ -13,7 +13,9 @@
 
 #include "runtime.h"
 
+#ifdef __clang__ /* gcc has no such pragma, and under -std=c17 no such habit */
 #pragma STDC FP_CONTRACT OFF
+#endif
 
 const char *because(const struct why *why, const char *format, ...)
 {

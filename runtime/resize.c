@@ -11,7 +11,9 @@
 
 #include "runtime.h"
 
+#ifdef __clang__ /* gcc has no such pragma, and under -std=c17 no such habit */
 #pragma STDC FP_CONTRACT OFF
+#endif
 
 enum { BITS = 22, HALF = 1 << (BITS - 1) };
 

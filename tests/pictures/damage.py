@@ -65,7 +65,11 @@ def test_cut_short():
 
 
 def test_changed():
-    """Bytes changed: what both take is equal, and what Pillow refuses is refused. PNG's checksums are believed."""
+    """Bytes changed: what both take is equal, and what Pillow refuses is refused.
+
+    Two exceptions: PNG's checksums are believed in pixels, too; and a marker FF01 among JPEG's headers, which libjpeg
+    passes over, lets Pillow not identify the file.
+    """
     dice = np.random.default_rng(2)
     image = some_image(dice, 48, 64)
     jpegs = [encoded(image, "JPEG"), encoded(image, "JPEG", progressive=True), encoded(image.convert("CMYK"), "JPEG")]
@@ -80,6 +84,8 @@ def test_changed():
                     changed[dice.integers(0, reach)] = dice.integers(0, 256)
                 changed = bytes(changed)
                 got, wanted = harness.decode(changed), pillow(changed)
+                if b"\xff\1" in changed and isinstance(wanted, Refused) and "cannot identify" in wanted:
+                    continue
                 if k < 3 or not isinstance(got, Refused) or isinstance(wanted, Refused):
                     same(got, wanted, f"file {k}, turn {turn}")
                 taken += not isinstance(got, Refused)
@@ -97,6 +103,8 @@ def test_sizes():
             refused(harness, with_size(data, columns, rows), words)
             refused(harness, png_of_size(columns, rows), words)
             refused(harness, b"P6 %d %d 255 " % (columns, rows), words)
+        refused(harness, png_of_size(13377, 13378), LIMIT)
+        refused(harness, png_of_size(13377, 13377), "Not enough image data", "as large as may be, but empty")
         refused(harness, with_size(data, 65535, 65535), "65500")
         refused(harness, png_of_size(2**31 - 1, 2**31 - 1), "a side above 1000000")
         refused(harness, png_of_size(2000000, 1), "a side above 1000000")

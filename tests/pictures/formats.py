@@ -1,6 +1,7 @@
 """Decoding: every kind of file against Pillow, pixel for pixel."""
 
 import io
+import os
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -126,6 +127,7 @@ def test_png_chunks():
     with Harness() as harness:
         judge(harness, some_png(dice, 20, 31, 8, 2, ahead=ahead, behind=[chunk(b"tIME", bytes(7))]), "chunks")
         judge(harness, some_png(dice, 20, 31, 8, 2, pieces=40), "40 pieces")
+        judge(harness, some_png(dice, 20, 31, 8, 2, ahead=[chunk(b"prIv", bytes(9 << 20))]), "a chunk of 9 MiB")
         judge(harness, some_png(dice, 20, 31, 8, 2)[:-12], "no end")
         judge(harness, some_png(dice, 20, 31, 8, 2) + b"junk", "junk behind")
         for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I"):
@@ -134,6 +136,14 @@ def test_png_chunks():
             judge(harness, encoded(image, "PNG"), f"Pillow's own, mode {mode}")
         paletted = Image.fromarray(some_picture(dice, 30, 41)).quantize(7)
         judge(harness, encoded(paletted, "PNG", transparency=bytes([0, 100, 255]), bits=4), "palette of 7 with alpha")
+
+
+def test_png_large():
+    """With ALL=1 the largest that there may be: 13,377 x 13,377 pixels."""
+    side = 13377 if os.environ.get("ALL") == "1" else 2000
+    image = Image.fromarray(np.arange(side) * np.arange(side)[:, None] % 7 < 3)
+    with Harness() as harness:
+        judge(harness, encoded(image, "PNG", compress_level=1), f"{side} x {side}")
 
 
 # ---- PNM ----

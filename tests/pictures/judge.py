@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tap import BUILD, NETC, ROOT, Failure, expect_done, netc, run
 
 warnings.simplefilter("ignore")  # Pillow's, on pictures of more than half its limit and on damaged Exif data
+Image.init()  # loads its formats now: cases run in two threads
 HERE = ROOT / "tests" / "pictures"
 OUT = BUILD / "tests" / "pictures"
 CC = os.environ.get("NETC_CC", "clang-19")
