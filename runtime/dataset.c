@@ -8,7 +8,6 @@
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "runtime.h"
 
@@ -44,15 +43,6 @@ static void read_files(const struct options *options, struct result *result)
     }
 }
 
-static void draw_progress(int64_t done, int64_t count)
-{
-    enum { WIDTH = 40 };
-    const int filled = (int)(done * WIDTH / count);
-    fprintf(stderr, "\r[%.*s%*s] %3d %%", filled, "########################################", WIDTH - filled, "",
-            (int)(done * 100 / count));
-    fflush(stderr);
-}
-
 static void prepare_picture(const struct result *result, int64_t which, float *input)
 {
     const struct pictures *p = &result->pictures;
@@ -78,14 +68,13 @@ static void classify_batch(struct session *session, struct result *result, int64
 static void classify(struct result *result, int threads)
 {
     const int64_t count = result->pictures.count;
-    const bool show = isatty(STDERR_FILENO);
     int64_t done = 0;
-    double drawn = 0;
     struct session *session = allocate(threads, sizeof *session, "the threads");
     for (int i = 0; i < threads; i++) {
         session[i] = session_open();
     }
     prepare_picture(result, 0, session[0].input[0]); /* all have one size: what is wrong is wrong with the first */
+    struct progress progress = progress_begin(true, count);
     const double start = now();
 #pragma omp parallel num_threads(threads)
     {
@@ -95,16 +84,13 @@ static void classify(struct result *result, int threads)
             int64_t so_far;
 #pragma omp atomic capture
             so_far = done += netc_model.batch;
-            if (show && omp_get_thread_num() == 0 && now() > drawn + 0.1) {
-                drawn = now();
-                draw_progress(so_far < count ? so_far : count, count);
+            if (omp_get_thread_num() == 0) {
+                progress_update(&progress, so_far < count ? so_far : count);
             }
         }
     }
     result->seconds = now() - start;
-    if (show) {
-        fprintf(stderr, "\r%*s\r", 60, "");
-    }
+    progress_clear(&progress);
     for (int i = 0; i < threads; i++) {
         session_close(&session[i]);
     }

@@ -145,6 +145,16 @@ struct pixels {
 const char *resize_pixels(const struct pixels *from, int rows, int columns, bool bicubic, uint8_t *to,
                           const struct why *);
 
+/* ---- progress.c ---- */
+struct progress {
+    bool show; /* only then is anything drawn */
+    int64_t count;
+    double start, drawn; /* drawn: when; 0 if the line is empty */
+};
+struct progress progress_begin(bool show, int64_t count); /* shown on a terminal only */
+void progress_update(struct progress *, int64_t done); /* by one thread at a time */
+void progress_clear(struct progress *); /* before another line, and at the end */
+
 /* ---- the modes ---- */
 void run_tensors(const struct options *);
 void run_dataset(const struct options *);
