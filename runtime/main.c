@@ -24,6 +24,7 @@ int main(int argc, char **argv)
     struct options options = read_options(argc, argv);
     if (options.mode != MODE_INFO) {
         network_open(&options);
+        settle_threads(&options);
     }
     switch (options.mode) {
     case MODE_TENSOR: run_tensors(&options); break;

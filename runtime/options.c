@@ -185,7 +185,10 @@ static void read_option(struct options *options, int option)
     case OPT_OUTPUT: options->output = optarg; break;
     case OPT_SHEET: options->contact_sheet = optarg; break;
     case OPT_RUNS: options->runs = read_number("runs", optarg, MAX_RUNS); break;
-    case OPT_THREADS: options->threads = read_number("threads", optarg, MAX_THREADS); break;
+    case OPT_THREADS:
+        options->threads = read_number("threads", optarg, MAX_THREADS);
+        options->threads_given = true;
+        break;
     case OPT_TOP: options->top = read_number("top", optarg, MAX_TOP); break;
     case OPT_JSON: options->json = true; break;
     case OPT_WEIGHTS_FILE: options->weights_file = optarg; break;

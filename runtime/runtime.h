@@ -44,10 +44,13 @@ struct options {
     const char *labels, *contact_sheet;
     const char *weights_file, *target; /* NULL: the program's own, the best one */
     int threads, runs, top; /* runs 0: about two seconds */
-    bool json;
+    bool json, threads_given;
 };
 struct options read_options(int argc, char **argv);
 void free_options(struct options *);
+
+/* ---- threads.c ---- */
+void settle_threads(struct options *); /* as many as can be started here; fails if more were asked for */
 
 /* ---- network.c ---- */
 extern struct network { /* the opened network; before network_open() all is NULL */
