@@ -8,12 +8,34 @@
 
 #include "runtime.h"
 
+void print_visibly(FILE *file, const char *text)
+{
+    for (; *text; text++) {
+        const unsigned char byte = (unsigned char)*text;
+        if (byte == '\n' || byte == '\t') {
+            fputs(byte == '\n' ? "\\n" : "\\t", file);
+        } else if (byte < ' ' || byte == 0x7f) {
+            fprintf(file, "\\x%02x", byte);
+        } else {
+            putc(byte, file);
+        }
+    }
+}
+
+/* In one line, whatever bytes a path in it has. */
 static void complain(const char *format, va_list arguments)
 {
+    char *text = NULL;
     fflush(stdout);
+    if (vasprintf(&text, format, arguments) < 0) {
+        text = NULL;
+    }
+    flockfile(stderr);
     fprintf(stderr, "%s: error: ", program_invocation_short_name);
-    vfprintf(stderr, format, arguments);
+    print_visibly(stderr, text ? text : "out of memory");
     fputc('\n', stderr);
+    funlockfile(stderr);
+    free(text);
 }
 
 _Noreturn void fail(const char *format, ...)

@@ -38,6 +38,17 @@ void input_truncated(FILE *file, const char *path)
     fail("%s is truncated: it ends before what its header promises", path);
 }
 
+void claim_descriptors(void)
+{
+    int descriptor;
+    do {
+        descriptor = open("/dev/null", O_RDONLY);
+    } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+    if (descriptor >= 0) {
+        close(descriptor);
+    }
+}
+
 static struct {
     const char *path;
     char *target, *temporary; /* temporary NULL: written in place */

@@ -18,6 +18,7 @@ static void forget_mark(void)
 
 int main(int argc, char **argv)
 {
+    claim_descriptors();
     forget_mark();
     json_set_alloc_funcs(allocate_json, free);
     signal(SIGXFSZ, SIG_IGN); /* a limit of files is told like a full disk */

@@ -19,6 +19,7 @@
 /* ---- fail.c ---- */
 _Noreturn void fail(const char *format, ...) PRINTF(1, 2);       /* "PROG: error: ...", exit 1 */
 _Noreturn void fail_usage(const char *format, ...) PRINTF(1, 2); /* the same and where help is, exit 2 */
+void print_visibly(FILE *, const char *text); /* control characters as \n, \t, \xHH: a path may hold any */
 void *allocate(int64_t count, size_t size, const char *what);    /* zeroed; never NULL; the caller frees */
 void *allocate_json(size_t bytes); /* for jansson, which would leave out of an object what it has no memory for */
 void *allocate_aligned(int64_t bytes, const char *what); /* to 64 bytes, or to a huge page where it fills one */
@@ -27,6 +28,7 @@ double now(void); /* seconds */
 /* ---- files.c ---- */
 FILE *input_open(const char *path, int64_t *size); /* "-": standard input; *size is -1 where it is no regular file */
 void input_truncated(FILE *, const char *path) __attribute__((noreturn)); /* a read that came short: why */
+void claim_descriptors(void); /* before any file is opened: none may become a standard stream that was closed */
 /* An output has a temporary name beside its own until it is whole. At most one is open at a time. */
 FILE *output_begin(const char *path); /* "-": standard output */
 void output_end(void);
