@@ -38,6 +38,14 @@ static void complain(const char *format, va_list arguments)
     free(text);
 }
 
+void report(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    complain(format, arguments);
+    va_end(arguments);
+}
+
 _Noreturn void fail(const char *format, ...)
 {
     va_list arguments;

@@ -38,6 +38,66 @@ void input_truncated(FILE *file, const char *path)
     fail("%s is truncated: it ends before what its header promises", path);
 }
 
+/* *got is 0 at the end of the file, -1: errno. Fills `bytes` as far as there is room. */
+static size_t fill(int descriptor, uint8_t *bytes, size_t n, size_t room, ssize_t *got)
+{
+    *got = 1;
+    while (n < room && *got != 0) {
+        *got = read(descriptor, bytes + n, room - n);
+        if (*got < 0 && errno != EINTR) {
+            break;
+        }
+        n += *got > 0 ? (size_t)*got : 0;
+    }
+    return n;
+}
+
+static uint8_t *read_all(int descriptor, size_t expected, size_t *n, char *why, size_t why_room)
+{
+    enum { LEAST = 1 << 16, MOST = MAX_PICTURE_BYTES };
+    uint8_t *bytes = NULL;
+    size_t room = expected < LEAST ? LEAST : expected + 1; /* one more, to see the end */
+    for (*n = 0; room <= MOST; room *= 2) {
+        uint8_t *larger = realloc(bytes, room);
+        if (!larger) {
+            snprintf(why, why_room, "out of memory: %zu bytes", room);
+            free(bytes);
+            return NULL;
+        }
+        bytes = larger;
+        ssize_t got;
+        *n = fill(descriptor, bytes, *n, room, &got);
+        if (got == 0) {
+            return bytes;
+        }
+        if (got < 0) {
+            snprintf(why, why_room, "%s", strerror(errno));
+            free(bytes);
+            return NULL;
+        }
+    }
+    snprintf(why, why_room, "more than %d MiB are no picture", MOST >> 20);
+    free(bytes);
+    return NULL;
+}
+
+uint8_t *file_bytes(const char *path, size_t *n, char *why, size_t room)
+{
+    const bool standard = strcmp(path, "-") == 0;
+    const int descriptor = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    if (descriptor < 0 || fstat(descriptor, &status) != 0) {
+        snprintf(why, room, "%s", strerror(errno));
+        return NULL;
+    }
+    const size_t expected = S_ISREG(status.st_mode) && status.st_size > 0 ? (size_t)status.st_size : 0;
+    uint8_t *bytes = read_all(descriptor, expected, n, why, room);
+    if (!standard) {
+        close(descriptor);
+    }
+    return bytes;
+}
+
 void claim_descriptors(void)
 {
     int descriptor;

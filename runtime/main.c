@@ -18,6 +18,7 @@ static void forget_mark(void)
 
 int main(int argc, char **argv)
 {
+    bool good = true;
     claim_descriptors();
     forget_mark();
     json_set_alloc_funcs(allocate_json, free);
@@ -28,14 +29,15 @@ int main(int argc, char **argv)
         settle_threads(&options);
     }
     switch (options.mode) {
+    case MODE_PICTURES: good = run_pictures(&options); break;
     case MODE_TENSOR: run_tensors(&options); break;
     case MODE_DATASET: run_dataset(&options); break;
     case MODE_BENCH: run_bench(&options); break;
     case MODE_INFO: print_info(&options); break;
-    case MODE_NONE: fail_usage("nothing to do: give --tensor, --dataset, --bench or --info");
+    case MODE_NONE: fail_usage("nothing to do: give pictures, --tensor, --dataset, --bench or --info");
     }
     network_close();
     finish_stdout();
     free_options(&options);
-    return 0;
+    return good ? 0 : 1;
 }

@@ -179,7 +179,7 @@ void npy_close(struct npy *npy)
     }
 }
 
-void npy_write(FILE *file, int64_t count, const struct netc_tensor *tensor, const float *values)
+void npy_header(FILE *file, int64_t count, const struct netc_tensor *tensor)
 {
     enum { START = 10, ALIGN = 64, ROOM = 512 };
     char text[ROOM];
@@ -196,5 +196,10 @@ void npy_write(FILE *file, int64_t count, const struct netc_tensor *tensor, cons
     const uint8_t start[START] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (uint8_t)length, (uint8_t)(length >> 8)};
     fwrite(start, 1, START, file);
     fwrite(text, 1, (size_t)length, file);
+}
+
+void npy_write(FILE *file, int64_t count, const struct netc_tensor *tensor, const float *values)
+{
+    npy_header(file, count, tensor);
     fwrite(values, 1, (size_t)tensor_bytes(count, tensor), file);
 }

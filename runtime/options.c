@@ -7,11 +7,17 @@
 
 #include "runtime.h"
 
-enum { MAX_THREADS = 1024, MAX_CPUS = 8192, MAX_TOP = 1000 };
+enum { MAX_THREADS = 1024, MAX_CPUS = 8192, MAX_TOP = 1000, DEFAULT_TOP = 5 };
 
 static const char help[] =
-    "Usage: %s ACTION [OPTION]...\n"
+    "Usage: %s IMAGE... [OPTION]...\n"
+    "   or: %s ACTION [OPTION]...\n"
     "The network %s, compiled by netc %s for %s.\n"
+    "\n"
+    "IMAGE is a JPEG, PNG or PPM file, \"-\" (a picture on standard input), or a folder: the files in it and in its\n"
+    "subfolders that end in .jpg .jpeg .png .ppm .pgm .pbm or .pnm, sorted by name, hidden ones left out. The best\n"
+    "classes are printed in the order of the arguments. A picture that cannot be read is a line on standard error,\n"
+    "the others are done, and the exit code is 1.\n"
     "\n"
     "Actions:\n"
     "  --tensor=[NAME:]FILE.npy  run on a float32 array [N,...] or one input [...] (\"-\": standard input);\n"
@@ -21,15 +27,19 @@ static const char help[] =
     "  --info                    what this program is\n"
     "\n"
     "Options:\n"
-    "  --output=FILE             with --tensor: write the first output as FILE.npy, or all as FILE.safetensors\n"
-    "                            (\"-\": .npy to standard output); without it the answers are printed\n"
+    "  --output=FILE             with pictures or --tensor: write the first output as FILE.npy, or all as\n"
+    "                            FILE.safetensors (\"-\": .npy to standard output), a row a picture, in order, NaN "
+    "for\n"
+    "                            one that cannot be read; without it the answers are printed\n"
     "  --contact-sheet=FILE.png  with --dataset: draw pictures with their true and predicted classes\n"
+    "  --exif                    with pictures: turn them as their orientation tag says\n"
+    "  --quiet                   with pictures: a line each, the path, a tab, the best class; no progress bar\n"
     "  --top=K                   how many classes are printed (5)\n"
     "  --runs=N                  with --bench: timed runs (default: about two seconds of them)\n"
     "  --threads=N               (default: the cores that this process may use)\n"
     "  --weights-file=FILE       packed weights (netc pack) in the place of the program's own\n"
     "  --target=NAME             of a program for several processors: the code to run (default: the best)\n"
-    "  --json                    print JSON\n"
+    "  --json                    print JSON; of pictures an object each, a line each\n"
     "  --help, --version\n";
 
 enum {
@@ -45,6 +55,8 @@ enum {
     OPT_JSON,
     OPT_WEIGHTS_FILE,
     OPT_TARGET,
+    OPT_QUIET,
+    OPT_EXIF,
     OPT_HELP,
     OPT_VERSION
 };
@@ -61,6 +73,8 @@ static const struct option known[] = {
     {"json", no_argument, NULL, OPT_JSON},
     {"weights-file", required_argument, NULL, OPT_WEIGHTS_FILE},
     {"target", required_argument, NULL, OPT_TARGET},
+    {"quiet", no_argument, NULL, OPT_QUIET},
+    {"exif", no_argument, NULL, OPT_EXIF},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -91,7 +105,7 @@ static int usable_cores(void)
 static void set_mode(struct options *options, enum mode mode)
 {
     if (options->mode != MODE_NONE && options->mode != mode) {
-        fail_usage("only one of --tensor, --dataset, --bench and --info at a time");
+        fail_usage("only one of pictures, --tensor, --dataset, --bench and --info at a time");
     }
     options->mode = mode;
 }
@@ -138,10 +152,10 @@ static bool ends_with(const char *text, const char *end)
     return strlen(text) > strlen(end) && strcmp(text + strlen(text) - strlen(end), end) == 0;
 }
 
-static void check_together(const struct options *options, bool runs_given)
+static void check_tensors(const struct options *options)
 {
     int from_stdin = 0;
-    for (int i = 0; options->mode == MODE_TENSOR && i < netc_model.n_input; i++) {
+    for (int i = 0; i < netc_model.n_input; i++) {
         if (!options->tensor[i]) {
             fail_usage("the input '%s' is missing: --tensor=%s:FILE", netc_model.input[i].name,
                        netc_model.input[i].name);
@@ -151,21 +165,59 @@ static void check_together(const struct options *options, bool runs_given)
     if (from_stdin > 1) {
         fail_usage("only one input can come from standard input");
     }
+}
+
+static void check_pictures(const struct options *options, bool top_given)
+{
+    int from_stdin = 0;
+    for (int i = 0; i < options->n_picture; i++) {
+        if (!*options->picture[i]) {
+            fail_usage("an empty argument names no picture");
+        }
+        from_stdin += strcmp(options->picture[i], "-") == 0;
+    }
+    if (from_stdin > 1) {
+        fail_usage("only one picture can come from standard input");
+    }
+    if (options->quiet && options->json) {
+        fail_usage("--quiet prints a line a picture, --json an object: give one");
+    }
+    if (options->quiet && top_given) {
+        fail_usage("--quiet prints one class a picture, --top is for several: give one");
+    }
+}
+
+/* Before the work, so that nobody waits to learn that his command makes no sense. */
+static void check_together(const struct options *options, bool runs_given, bool top_given)
+{
+    const bool pictures = options->mode == MODE_PICTURES, tensor = options->mode == MODE_TENSOR;
+    if (tensor) {
+        check_tensors(options);
+    }
     const char *output = options->output;
-    if (output && options->mode != MODE_TENSOR) {
-        fail_usage("--output goes with --tensor");
+    if (output && !tensor && !pictures) {
+        fail_usage("--output goes with pictures or --tensor");
     }
     if (output && strcmp(output, "-") != 0 && !ends_with(output, ".npy") && !ends_with(output, ".safetensors")) {
         fail_usage("--output=%s: the name must end in .npy or .safetensors", output);
     }
-    if (output && options->json) {
-        fail_usage("--json prints the answers, --output writes them: give one");
+    if (output && (options->json || top_given)) {
+        fail_usage("--%s prints the answers, --output writes them: give one", options->json ? "json" : "top");
+    }
+    if (top_given && !tensor && !pictures) {
+        fail_usage("--top goes with pictures or --tensor");
+    }
+    if ((options->quiet || options->exif) && !pictures) {
+        fail_usage("--%s goes with pictures", options->quiet ? "quiet" : "exif");
     }
     if (options->contact_sheet && options->mode != MODE_DATASET) {
         fail_usage("--contact-sheet goes with --dataset");
     }
     if (runs_given && options->mode != MODE_BENCH) {
         fail_usage("--runs goes with --bench");
+    }
+    if (pictures) {
+        check_pictures(options, top_given);
     }
 }
 
@@ -193,8 +245,11 @@ static void read_option(struct options *options, int option)
     case OPT_JSON: options->json = true; break;
     case OPT_WEIGHTS_FILE: options->weights_file = optarg; break;
     case OPT_TARGET: options->target = optarg; break;
+    case OPT_QUIET: options->quiet = true; break;
+    case OPT_EXIF: options->exif = true; break;
     case OPT_HELP:
-        printf(help, program_invocation_short_name, netc_model.name, netc_model.version, netc_model.target);
+        printf(help, program_invocation_short_name, program_invocation_short_name, netc_model.name, netc_model.version,
+               netc_model.target);
         finish_stdout();
         exit(0);
     case OPT_VERSION:
@@ -217,7 +272,7 @@ static void refuse_option(int option, const char *word)
 
 struct options read_options(int argc, char **argv)
 {
-    struct options options = {.threads = usable_cores(), .top = 5};
+    struct options options = {.threads = usable_cores()};
     options.tensor = allocate(netc_model.n_input, sizeof *options.tensor, "options");
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, ":", known, NULL)) != -1;) {
@@ -227,9 +282,12 @@ struct options read_options(int argc, char **argv)
         read_option(&options, option);
     }
     if (optind < argc) {
-        fail_usage("%s: pictures (JPEG, PNG) are not read yet: use --tensor or --dataset", argv[optind]);
+        set_mode(&options, MODE_PICTURES);
+        options.picture = (const char *const *)argv + optind;
+        options.n_picture = argc - optind;
     }
-    check_together(&options, options.runs > 0);
+    check_together(&options, options.runs > 0, options.top > 0);
+    options.top = options.top ? options.top : DEFAULT_TOP;
     return options;
 }
 

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "model.h"
 
@@ -19,6 +20,7 @@
 /* ---- fail.c ---- */
 _Noreturn void fail(const char *format, ...) PRINTF(1, 2);       /* "PROG: error: ...", exit 1 */
 _Noreturn void fail_usage(const char *format, ...) PRINTF(1, 2); /* the same and where help is, exit 2 */
+void report(const char *format, ...) PRINTF(1, 2); /* the same line, and the program goes on; from any thread */
 void print_visibly(FILE *, const char *text); /* control characters as \n, \t, \xHH: a path may hold any */
 void *allocate(int64_t count, size_t size, const char *what);    /* zeroed; never NULL; the caller frees */
 void *allocate_json(size_t bytes); /* for jansson, which would leave out of an object what it has no memory for */
@@ -28,6 +30,9 @@ double now(void); /* seconds */
 /* ---- files.c ---- */
 FILE *input_open(const char *path, int64_t *size); /* "-": standard input; *size is -1 where it is no regular file */
 void input_truncated(FILE *, const char *path) __attribute__((noreturn)); /* a read that came short: why */
+/* All of a file ("-": standard input), for the caller to free; NULL: `why` says why not. From any thread. */
+enum { MAX_PICTURE_BYTES = 5 << 28 }; /* more than the largest picture takes, 16 bits a sample */
+uint8_t *file_bytes(const char *path, size_t *n, char *why, size_t room);
 void claim_descriptors(void); /* before any file is opened: none may become a standard stream that was closed */
 /* An output has a temporary name beside its own until it is whole. At most one is open at a time. */
 FILE *output_begin(const char *path); /* "-": standard output */
@@ -37,16 +42,18 @@ void finish_stdout(void); /* a full disk is an error, not silence */
 
 /* ---- options.c ---- */
 enum { MAX_RUNS = 1000000 };
-enum mode { MODE_NONE, MODE_TENSOR, MODE_DATASET, MODE_BENCH, MODE_INFO };
+enum mode { MODE_NONE, MODE_PICTURES, MODE_TENSOR, MODE_DATASET, MODE_BENCH, MODE_INFO };
 struct options {
     enum mode mode;
+    const char *const *picture; /* the arguments IMAGE... */
+    int n_picture;
     const char **tensor; /* a path for every input of the network */
     const char *output; /* NULL: print */
     char *images; /* one text with labels, cut in two */
     const char *labels, *contact_sheet;
     const char *weights_file, *target; /* NULL: the program's own, the best one */
     int threads, runs, top; /* runs 0: about two seconds */
-    bool json, threads_given;
+    bool json, quiet, exif, threads_given;
 };
 struct options read_options(int argc, char **argv);
 void free_options(struct options *);
@@ -97,7 +104,9 @@ struct npy {
 void npy_open(struct npy *, const char *path); /* reads and checks the header: float32, little endian, C order */
 void npy_read(struct npy *, float *to, int64_t n);
 void npy_close(struct npy *);
+void npy_header(FILE *, int64_t count, const struct netc_tensor *); /* the values follow */
 void npy_write(FILE *, int64_t count, const struct netc_tensor *, const float *values);
+void safetensors_header(FILE *, int64_t count); /* the values of every output follow, one after the other */
 void safetensors_write(FILE *, int64_t count, float *const *values); /* every output of the network, by name */
 
 /* ---- idx.c ---- */
@@ -160,7 +169,44 @@ struct progress progress_begin(bool show, int64_t count); /* shown on a terminal
 void progress_update(struct progress *, int64_t done); /* by one thread at a time */
 void progress_clear(struct progress *); /* before another line, and at the end */
 
+/* ---- classify.c: the pictures of the command line; listing.c, answers.c, rows.c are its parts ---- */
+enum { WHY_ROOM = 256 };
+struct listing {
+    const char **path;
+    int64_t count, room;
+    int64_t complaints; /* folders that gave nothing, told already */
+    bool folders; /* an argument was one */
+};
+struct listing list_pictures(const char *const *argument, int n);
+void free_listing(struct listing *);
+
+struct rows { /* of --output */
+    FILE *file;
+    int64_t count;
+    int outputs;
+    off_t start; /* of the first output's values, where there are several */
+};
+void rows_begin(struct rows *, const char *path, int64_t count);
+/* Rows in their order, values[i] those of output i. Returns errno or 0. */
+int rows_write(struct rows *, int64_t first, int64_t take, float *const *values);
+
+struct answers {
+    const struct options *options;
+    const struct listing *list;
+    struct progress progress;
+    struct rows rows;
+    int64_t complaints; /* pictures without an answer */
+    bool printed;
+    int error; /* errno of a write that failed: nothing more can be told */
+};
+struct answers answers_begin(const struct options *, const struct listing *);
+/* In order, by one thread at a time. why[i] is "", or why picture i could not be read; output[k] holds the `take`
+ * answers of output k, and NaN afterwards where there is none. */
+void answers_tell(struct answers *, int64_t first, int take, char (*why)[WHY_ROOM], float *const *output);
+void answers_end(struct answers *);
+
 /* ---- the modes ---- */
+bool run_pictures(const struct options *); /* false: some had no answer, which was told */
 void run_tensors(const struct options *);
 void run_dataset(const struct options *);
 void run_bench(const struct options *);

@@ -16,7 +16,7 @@ static json_t *describe(int64_t count, const struct netc_tensor *tensor, int64_t
                      (json_int_t)(offset + tensor_bytes(count, tensor)));
 }
 
-void safetensors_write(FILE *file, int64_t count, float *const *values)
+void safetensors_header(FILE *file, int64_t count)
 {
     json_t *header = json_object();
     int64_t offset = 0;
@@ -33,9 +33,14 @@ void safetensors_write(FILE *file, int64_t count, float *const *values)
         fputc((int)(padded >> (8 * i) & 0xff), file);
     }
     fprintf(file, "%-*s", (int)padded, text);
+    free(text);
+    json_decref(header);
+}
+
+void safetensors_write(FILE *file, int64_t count, float *const *values)
+{
+    safetensors_header(file, count);
     for (int i = 0; i < netc_model.n_output; i++) {
         fwrite(values[i], 1, (size_t)tensor_bytes(count, &netc_model.output[i]), file);
     }
-    free(text);
-    json_decref(header);
 }

@@ -2,6 +2,7 @@
  *
  * 28 x 28 gray pictures, ten classes: logit k is the sum of the pixels i with i % 10 == k, so small integers give
  * exact answers. Variants: FAKE_BATCH=N, FAKE_TWO (a second input is added to the logits, a second output is [2,2]),
+ * FAKE_MORE (that second output, without the input), FAKE_MAP (the output is [2,5], no vector), FAKE_RAW (no pictures),
  * FAKE_LACKS (no processor is good enough), FAKE_NAN (class 3 is NaN where pixel 0 is negative), FAKE_RESIZE
  * (pictures that are not square do not fit), FAKE_WEIGHTS (logits are weighted by NAME.weights, ten floats, linked by
  * .incbin). */
@@ -49,6 +50,8 @@ static void finish(const float *const *input, float *const *output, int b)
     for (int k = 0; k < CLASSES; k++) {
         y[k] += input[1][b * CLASSES + k];
     }
+#endif
+#if defined FAKE_TWO || defined FAKE_MORE
     for (int k = 0; k < 4; k++) {
         output[1][b * 4 + k] = y[k] + 1;
     }
@@ -109,15 +112,24 @@ static const struct netc_picture_step step[] = {
 #endif
     {.op = NETC_NORMALIZE, .mean = {0.5}, .std = {0.25}, .range = 1, .channels = 1},
 };
+#ifdef FAKE_RAW
+enum { STEPS = 0 };
+#else
+enum { STEPS = sizeof step / sizeof *step };
+#endif
 static const struct netc_tensor inputs[] = {
-    {.name = "pixels", .rank = 3, .shape = {1, 28, 28}, .elements = PIXELS, .step = step, .n_step = 3},
+    {.name = "pixels", .rank = 3, .shape = {1, 28, 28}, .elements = PIXELS, .step = step, .n_step = STEPS},
 #ifdef FAKE_TWO
     {.name = "bias", .rank = 1, .shape = {CLASSES}, .elements = CLASSES},
 #endif
 };
 static const struct netc_tensor outputs[] = {
+#ifdef FAKE_MAP
+    {.name = "map", .rank = 2, .shape = {2, 5}, .elements = CLASSES, .labels = labels, .n_labels = CLASSES},
+#else
     {.name = "logits", .rank = 1, .shape = {CLASSES}, .elements = CLASSES, .labels = labels, .n_labels = CLASSES},
-#ifdef FAKE_TWO
+#endif
+#if defined FAKE_TWO || defined FAKE_MORE
     {.name = "square", .rank = 2, .shape = {2, 2}, .elements = 4},
 #endif
 };

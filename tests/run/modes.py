@@ -54,7 +54,6 @@ def test_lacks():
 
 WRONG_USAGE = [
     ("nothing to do", []),
-    ("not read yet: use --tensor or --dataset", ["dog.jpg"]),
     ("no option --frobnicate", ["--frobnicate"]),
     ("no option -x", ["-xy"]),
     ("takes no value", ["--bench=3"]),
@@ -66,7 +65,7 @@ WRONG_USAGE = [
     ("--runs goes", ["--info", "--runs=3"]),
     ("--top", ["--tensor=x", "--top="]),
     (".npy or .safetensors", ["--tensor=x", "--output=y.txt"]),
-    ("goes with --tensor", ["--bench", "--output=y.npy"]),
+    ("goes with pictures or --tensor", ["--bench", "--output=y.npy"]),
     ("goes with --dataset", ["--bench", "--contact-sheet=s.png"]),
     ("give one", ["--tensor=x", "--output=y.npy", "--json"]),
 ]

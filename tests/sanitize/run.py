@@ -34,9 +34,19 @@ def program(folder, net, target, sanitizer, change=lambda text: text):
 
 
 def start(path, folder, **environment):
+    """What the program says of a tensor, then of many pictures (each thread for itself) and of one; the first complaint."""
     pixels = folder / "x.npy"
     np.save(pixels, np.random.default_rng(1).standard_normal((3, 1, 28, 28)).astype(np.float32))
-    return run([path, f"--tensor={pixels}", f"--output={folder}/y.npy", "--threads=2"], timeout=300, env=environment)
+    photos = folder / "photos"
+    photos.mkdir()
+    for i in range(12):
+        noise = np.random.default_rng(i).integers(0, 256, (40, 30, 3)).astype(np.uint8)
+        (photos / f"{i:02d}.ppm").write_bytes(b"P6 30 40 255\n" + noise.tobytes())
+    for arguments in ([f"--tensor={pixels}", f"--output={folder}/y.npy"], [photos, "--quiet"], [photos / "03.ppm"]):
+        got = run([path, *arguments, "--threads=2"], timeout=300, env=environment)
+        if got.code != 0 or got.err:
+            break
+    return got
 
 
 def check_addresses(net, target):
