@@ -11,7 +11,7 @@ sys.path.insert(0, str(HERE.parent))
 from tap import BUILD, ROOT, Failure, main, run
 
 SEEDS = {"net": ["netdefs/**/*.net", "tests/lang/*.net"], "graph": ["tests/pass/*.ir"], "loop": ["tests/loop/*.loop"],
-         "weights": ["tests/fuzz/seeds/weights/*"]}
+         "weights": ["tests/fuzz/seeds/weights/*"], "packed": ["tests/fuzz/seeds/packed/*"]}
 
 
 def replay(name, files):
