@@ -31,7 +31,7 @@ def build():
     expect_done(netc("build", HERE / "recipes.net", "--weights=synthetic", "--target=scalar", "--parts=1",
                      f"--emit-c={OUT}", binary=NETC), "netc build")
     expect_done(run([CC, "-O0", "-std=c17", "-D_GNU_SOURCE", "-ffp-contract=off", "-fopenmp", "-I", ROOT / "runtime",
-                     "-I", OUT, "-c", OUT / "recipes.c", "-o", OUT / "recipes.o"]), "clang")
+                     "-I", OUT, "-c", OUT / "recipes.program.c", "-o", OUT / "recipes.o"]), "clang")
     expect_done(run([CC, *FLAGS, "-fopenmp", "-I", ROOT / "runtime", HERE / "harness.c", OUT / "recipes.o",
                      *(ROOT / "runtime" / f"{name}.c" for name in FILES), "-ljpeg", "-lpng", "-lz", "-lm", "-o",
                      OUT / "harness"]), "clang")

@@ -34,7 +34,7 @@ def compile_all():
     OUT.mkdir(parents=True, exist_ok=True)
     sources = sorted((ROOT / "runtime").glob("*.c"))
     objects = [OUT / (source.stem + ".o") for source in sources]
-    compiler = [ROOT / "compiler" / name for name in ("build.c", "build_cross.c", "build_files.c", "children.c", "targets/target.c")]
+    compiler = [ROOT / "compiler" / name for name in ("build.c", "build_cross.c", "clang.c", "build_files.c", "children.c", "targets/target.c")]
     compiler += sorted((ROOT / "compiler" / "base").glob("*.c"))
     commands = [[CC, *FLAGS, "-c", source, "-o", output] for source, output in zip(sources, objects)]
     commands.append([CC, *FLAGS, "-I", ROOT / "compiler", HERE / "build_fake.c", *compiler, "-o", OUT / "build_fake"])

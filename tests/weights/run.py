@@ -347,6 +347,11 @@ def memory_of(process, path):
     return {key: int(value) for key, value in re.findall(r"^(\w+): +(\d+) kB", part[1], re.M)} if part else None
 
 
+def shared(memory):
+    """A file that was just written is dirty until the disk has it."""
+    return memory["Shared_Clean"] + memory["Shared_Dirty"]
+
+
 def check_shared():
     """Two processes at once: the pages of the weights are one another's."""
     file = OUT / "shared.packed"  # nobody else maps it
@@ -357,14 +362,14 @@ def check_shared():
     try:
         for _ in range(400):  # until both wait for their input
             memory = [memory_of(process, file) for process in running]
-            if all(m and m["Shared_Clean"] >= m["Size"] for m in memory):
+            if all(m and shared(m) >= m["Size"] for m in memory):
                 break
             time.sleep(0.05)
         for m in memory:
             check(m is not None, "the file is not mapped")
             size = (file.stat().st_size + 4095) // 4096 * 4
             check(m["Size"] == size and m["Rss"] == size, f"not all of it is there: {m}")
-            check(m["Shared_Clean"] == size and m["Private_Clean"] == m["Private_Dirty"] == 0, f"pages of its own: {m}")
+            check(shared(m) == size and m["Private_Clean"] == m["Private_Dirty"] == 0, f"pages of its own: {m}")
             check(m["Pss"] == size // 2, f"not shared by two: {m}")
     finally:
         for process in running:
