@@ -9,8 +9,8 @@
 #include "build.h"
 #include "children.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <glob.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +37,6 @@ struct build { /* one run of build_output */
     const char *compiler;
     struct cross cross;
     const char *temporary; /* the private directory */
-    const char *sources; /* where the generated C lies: it, or job->keep_dir */
     const char *runtime; /* job->runtime_dir, absolute */
     struct output output[MAX_OUTPUTS]; /* the executable; or library, header, pkg-config file; the weights file */
     int n_output;
@@ -136,8 +135,11 @@ static void report_failure(struct build *build, const struct child *child, const
     const char *log = file_read(build->arena, child->log, MAX_LOG, &length, &why);
     const char *how = arena_printf(build->arena, "exit code %d", WEXITSTATUS(child->status));
     if (child->status == -1) {
-        how = strerror(child->error);
-    } else if (WIFSIGNALED(child->status)) {
+        diag_error_file(build->diags, CHECK_build_compile, file, "%s could not be started: %s", child->argv[0],
+                        strerror(child->error));
+        return;
+    }
+    if (WIFSIGNALED(child->status)) {
         how = arena_printf(build->arena, "killed by signal %d%s", WTERMSIG(child->status),
                            WTERMSIG(child->status) == SIGKILL ? ", perhaps for lack of memory" : "");
     }
@@ -204,21 +206,36 @@ static void add_generated(struct build *build)
     build->n_generated = (int)build->count;
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 static bool add_runtime(struct build *build)
 {
-    glob_t found = {0};
-    glob(arena_printf(build->arena, "%s/*.c", build->runtime), 0, NULL, &found);
-    for (size_t i = 0; i < found.gl_pathc; i++) {
-        add_compilation(build, "-std=c17 -D_GNU_SOURCE -O2 -fopenmp",
-                        arena_printf(build->arena, "%s", found.gl_pathv[i]));
+    const char **file = NULL;
+    size_t n = 0, capacity = 0;
+    DIR *folder = opendir(build->runtime);
+    int error = folder ? ENOENT : errno;
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        size_t length = strlen(entry->d_name);
+        if (length > 2 && strcmp(entry->d_name + length - 2, ".c") == 0) {
+            PUSH(build->arena, file, n, capacity, arena_printf(build->arena, "%s/%s", build->runtime, entry->d_name));
+        }
     }
-    if (found.gl_pathc == 0) {
+    if (folder) {
+        closedir(folder);
+    }
+    if (n == 0) {
         diag_error_file(build->diags, CHECK_build_runtime, build->job->runtime_dir,
-                        "the sources of netc's runtime are not here");
+                        "the sources of netc's runtime are not here: %s", strerror(error));
+        return false;
     }
-    bool any = found.gl_pathc > 0;
-    globfree(&found);
-    return any;
+    qsort(file, n, sizeof *file, by_name);
+    for (size_t i = 0; i < n; i++) {
+        add_compilation(build, "-std=c17 -D_GNU_SOURCE -O2 -fopenmp", file[i]);
+    }
+    return true;
 }
 
 static int usable_cores(void)
@@ -234,7 +251,7 @@ static bool compile_all(struct build *build)
     if (build->job->kind == BUILD_EXE && !add_runtime(build)) {
         return false;
     }
-    if (children_run(build->child, (int)build->count, jobs, build->sources, &failed)) {
+    if (children_run(build->child, (int)build->count, jobs, build->temporary, &failed)) {
         return true;
     }
     if (failed >= 0) {
@@ -339,7 +356,7 @@ static bool make_archive(struct build *build)
         diag_error_file(build->diags, CHECK_build_write, archive, "%s", why);
         return false;
     }
-    return write_file(build->diags, build->output[0].fresh, bytes, length);
+    return write_file(build->diags, build->output[0].fresh, build->output[0].path, bytes, length);
 }
 
 /* ---- header and pkg-config file ---- */
@@ -376,8 +393,8 @@ static bool write_companions(struct build *build)
                                   "prefix=${pcfiledir}\n\nName: %s\nDescription: %s\nVersion: %s\n"
                                   "Cflags: -I${prefix}\nLibs: -L${prefix} -l%s%s\n",
                                   job->name, job->description, NETC_VERSION, job->name, libraries);
-    return write_file(build->diags, build->output[1].fresh, header->text, header->length) &&
-           write_file(build->diags, build->output[2].fresh, pc, strlen(pc));
+    return write_file(build->diags, build->output[1].fresh, build->output[1].path, header->text, header->length) &&
+           write_file(build->diags, build->output[2].fresh, build->output[2].path, pc, strlen(pc));
 }
 
 /* ---- all of it ---- */
@@ -387,13 +404,10 @@ static bool claim_output(struct build *build, const char *path)
 {
     const char *why = NULL;
     struct output output = {.path = absolute_path(build->arena, path)};
-    output.fresh = fresh_name(build->arena, output.path, &why);
     for (int i = 0; i < build->n_output; i++) {
         why = strcmp(build->output[i].path, output.path) == 0 ? "another output has this name" : why;
     }
-    if (!why && !temporary_claim(output.fresh)) {
-        why = strerror(errno);
-    }
+    output.fresh = why ? NULL : claim_file(build->arena, output.path, &why);
     if (why) {
         diag_error_file(build->diags, CHECK_build_write, path, "cannot be written: %s", why);
     }
@@ -408,13 +422,11 @@ static bool claim_program(struct build *build)
         return claim_output(build, job->output);
     }
     const char *extension = job->kind == BUILD_STATIC ? "a" : "so";
-    if (mkdir(job->output, 0777) == 0) {
-        build->made = absolute_path(build->arena, job->output);
-    } else if (errno != EEXIST) {
-        diag_error_file(build->diags, CHECK_build_write, job->output, "this folder cannot be made: %s",
-                        strerror(errno));
+    bool made;
+    if (!make_folder(build->diags, job->output, &made)) {
         return false;
     }
+    build->made = made ? job->output : NULL;
     return claim_output(build, arena_printf(build->arena, "%s/lib%s.%s", job->output, job->name, extension)) &&
            claim_output(build, arena_printf(build->arena, "%s/%s.h", job->output, job->name)) &&
            claim_output(build, arena_printf(build->arena, "%s/%s.pc", job->output, job->name));
@@ -425,14 +437,14 @@ static bool claim_outputs(struct build *build)
     return claim_program(build) && (!build->job->weights_file || claim_output(build, build->job->weights_file->path));
 }
 
+/* What is compiled is never what is kept: another netc may keep its own there meanwhile. The weights file is an output and
+ * comes to its name with the others. */
 static bool write_sources(struct build *build)
 {
-    const char *keep = build->job->keep_dir;
     struct build_job sources = *build->job;
-    sources.weights_file = NULL; /* an output: comes to its name with the others */
-    build->sources = keep ? absolute_path(build->arena, keep) : build->temporary;
-    return keep ? emit_to_directory(build->diags, &sources, build->sources)
-                : write_generated(build->diags, &sources, build->sources, "");
+    sources.weights_file = NULL;
+    return (!sources.keep_dir || write_to_folder(build->diags, &sources, sources.keep_dir)) &&
+           write_generated(build->diags, &sources, build->temporary, build->temporary);
 }
 
 static bool write_weights(struct build *build)
@@ -452,29 +464,32 @@ static bool link_all(struct build *build)
 
 static bool rename_outputs(struct build *build)
 {
-    if (temporary_interrupted()) {
-        return false;
-    }
-    for (int i = 0; i < build->n_output; i++) {
+    int lock = build->n_output > 1 ? lock_folder(build->job->output) : -1;
+    bool good = !temporary_interrupted(); /* a signal from now on comes too late: all of them or none */
+    for (int i = 0; good && i < build->n_output; i++) {
         if (rename(build->output[i].fresh, build->output[i].path) != 0) {
             diag_error_file(build->diags, CHECK_build_write, build->output[i].path, "cannot be written: %s",
                             strerror(errno));
-            return false;
+            good = false;
         }
     }
-    return true;
+    if (lock >= 0) {
+        close(lock);
+    }
+    return good;
 }
 
 bool build_output(struct diags *diags, const struct build_job *job)
 {
     struct build build = {.job = job, .diags = diags, .arena = job->arena};
     build.runtime = absolute_path(build.arena, job->runtime_dir);
-    build.temporary = temporary_begin(build.arena);
+    temporary_begin();
+    const char *parent = getenv("TMPDIR");
+    build.temporary = temporary_directory(parent && *parent ? parent : "/tmp");
     if (!build.temporary) {
         diag_error_file(diags, CHECK_build_write, "netc", "no temporary directory can be made: %s", strerror(errno));
-        return false;
     }
-    bool good = find_compiler(&build) && find_cross(diags, job, &build.cross) && find_linker(&build) &&
+    bool good = build.temporary && find_compiler(&build) && find_cross(diags, job, &build.cross) && find_linker(&build) &&
                 claim_outputs(&build) && write_sources(&build) && compile_all(&build) && link_all(&build) &&
                 write_weights(&build) && rename_outputs(&build);
     if (!good) {

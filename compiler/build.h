@@ -71,11 +71,15 @@ const char *program_output(struct arena *, const char *temporary, const char *pr
 void print_version(struct arena *); /* netc --version */
 
 /* ---- build_files.c: what the driver writes ---- */
-bool write_file(struct diags *, const char *path, const void *bytes, size_t n);
+/* Diagnostics name `shown`: a file or folder is written elsewhere until it is whole. */
+bool write_file(struct diags *, const char *path, const char *shown, const void *bytes, size_t n);
+bool write_generated(struct diags *, const struct build_job *, const char *directory, const char *shown);
+bool make_folder(struct diags *, const char *path, bool *made); /* made: it was not there */
+bool write_to_folder(struct diags *, const struct build_job *, const char *directory); /* emit_to_directory in a build */
+int lock_folder(const char *path); /* against another netc; until the descriptor (or -1) is closed */
 bool write_weights_file(struct diags *, const char *path, const struct weights_file *); /* under this name */
-/* A name for an output until it is whole: NULL if something that is no ordinary file has the output's, and *why. */
-const char *fresh_name(struct arena *, const char *path, const char **why);
-bool write_generated(struct diags *, const struct build_job *, const char *directory, const char *end);
+/* A name for an output until it is whole, as temporary_claim(); NULL and why not. */
+const char *claim_file(struct arena *, const char *path, const char **why);
 const char *absolute_path(struct arena *, const char *path);
 
 #endif

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,19 +20,21 @@ const char *absolute_path(struct arena *arena, const char *path)
     return arena_printf(arena, "%s/%s", here, path);
 }
 
-const char *fresh_name(struct arena *arena, const char *path, const char **why)
+const char *claim_file(struct arena *arena, const char *path, const char **why)
 {
     struct stat status;
     if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
         *why = S_ISDIR(status.st_mode) ? "it is a directory" : "it is no ordinary file";
         return NULL;
     }
-    return arena_printf(arena, "%s.%ld.tmp", path, (long)getpid());
+    const char *fresh = temporary_claim(absolute_path(arena, path));
+    *why = fresh ? NULL : strerror(errno);
+    return fresh;
 }
 
 /* Two pieces, the second perhaps empty. */
-static bool write_pieces(struct diags *diags, const char *path, const void *bytes, size_t n, const void *more,
-                         size_t n_more)
+static bool write_pieces(struct diags *diags, const char *path, const char *shown, const void *bytes, size_t n,
+                         const void *more, size_t n_more)
 {
     FILE *file = fopen(path, "wb");
     bool good = file && fwrite(bytes, 1, n, file) == n && fwrite(more, 1, n_more, file) == n_more;
@@ -41,7 +44,7 @@ static bool write_pieces(struct diags *diags, const char *path, const void *byte
         error = errno;
     }
     if (!good) {
-        diag_error_file(diags, CHECK_build_write, path, "cannot be written: %s", strerror(error));
+        diag_error_file(diags, CHECK_build_write, shown, "cannot be written: %s", strerror(error));
         if (file) {
             unlink(path);
         }
@@ -49,43 +52,69 @@ static bool write_pieces(struct diags *diags, const char *path, const void *byte
     return good;
 }
 
-bool write_file(struct diags *diags, const char *path, const void *bytes, size_t n)
+bool write_file(struct diags *diags, const char *path, const char *shown, const void *bytes, size_t n)
 {
-    return write_pieces(diags, path, bytes, n, "", 0);
+    return write_pieces(diags, path, shown, bytes, n, "", 0);
 }
 
 /* ---- a weights file ---- */
 
 bool write_weights_file(struct diags *diags, const char *path, const struct weights_file *w)
 {
-    return write_pieces(diags, path, w->head, w->head_bytes, w->blob, w->blob_bytes);
+    return write_pieces(diags, path, w->path, w->head, w->head_bytes, w->blob, w->blob_bytes);
+}
+
+/* Claims its name, or says why not. */
+static const char *claim_weights(struct diags *diags, struct arena *scratch, const struct weights_file *w)
+{
+    const char *why, *fresh = claim_file(scratch, w->path, &why);
+    if (!fresh) {
+        diag_error_file(diags, CHECK_build_write, w->path, "cannot be written: %s", why);
+    }
+    return fresh;
+}
+
+static bool rename_weights(struct diags *diags, const char *fresh, const struct weights_file *w)
+{
+    if (rename(fresh, w->path) != 0) {
+        diag_error_file(diags, CHECK_build_write, w->path, "cannot be written: %s", strerror(errno));
+        return false;
+    }
+    return true;
 }
 
 bool replace_weights_file(struct diags *diags, struct arena *scratch, const struct weights_file *w)
 {
-    const char *why = NULL, *fresh = fresh_name(scratch, w->path, &why);
-    temporary_watch();
-    bool claimed = fresh && temporary_claim(fresh);
-    bool good = claimed && write_weights_file(diags, fresh, w) && !temporary_interrupted();
-    if (!claimed || (good && rename(fresh, w->path) != 0)) {
-        diag_error_file(diags, CHECK_build_write, w->path, "cannot be written: %s", why ? why : strerror(errno));
-        good = false;
-    }
+    temporary_begin();
+    const char *fresh = claim_weights(diags, scratch, w);
+    bool good = fresh && write_weights_file(diags, fresh, w) && !temporary_interrupted() && rename_weights(diags, fresh, w);
     temporary_end();
     return good;
 }
 
 /* ---- a folder of C ---- */
 
-static bool make_directory(struct diags *diags, const char *path, bool *made)
+bool make_folder(struct diags *diags, const char *path, bool *made)
 {
     struct stat status;
     *made = mkdir(path, 0777) == 0;
-    if (!*made && (stat(path, &status) != 0 || !S_ISDIR(status.st_mode))) {
-        diag_error_file(diags, CHECK_build_write, path, "this directory cannot be made: %s", strerror(errno));
-        return false;
+    int error = errno;
+    if (!*made && error == EEXIST && stat(path, &status) == 0 && !S_ISDIR(status.st_mode)) {
+        error = ENOTDIR;
     }
-    return true;
+    if (!*made && error != EEXIST) {
+        diag_error_file(diags, CHECK_build_write, path, "this folder cannot be made: %s", strerror(error));
+    }
+    return *made || error == EEXIST;
+}
+
+int lock_folder(const char *path)
+{
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder >= 0) {
+        flock(folder, LOCK_EX); /* where locks are not known, all goes on without */
+    }
+    return folder;
 }
 
 /* File i of the job: the generated ones, then the weights. NULL past the last one. */
@@ -101,14 +130,14 @@ static const char *job_file(const struct build_job *job, int i, const void **byt
     return i == job->n_file && job->weights ? arena_printf(job->arena, "%s.weights", job->name) : NULL;
 }
 
-/* All of them, with `end` behind their names. */
-bool write_generated(struct diags *diags, const struct build_job *job, const char *directory, const char *end)
+bool write_generated(struct diags *diags, const struct build_job *job, const char *directory, const char *shown)
 {
     const void *bytes;
     size_t n;
     const char *name;
     for (int i = 0; (name = job_file(job, i, &bytes, &n)); i++) {
-        if (!write_file(diags, arena_printf(job->arena, "%s/%s%s", directory, name, end), bytes, n)) {
+        if (!write_file(diags, arena_printf(job->arena, "%s/%s", directory, name),
+                        arena_printf(job->arena, "%s/%s", shown, name), bytes, n)) {
             return false;
         }
     }
@@ -159,46 +188,57 @@ static void remove_stale(const struct build_job *job, const char *directory)
     }
 }
 
-/* Gives the file its name, or removes it where that cannot be or others have failed. */
-static bool settle(struct diags *diags, const char *from, const char *to, bool good)
+/* All under their names, while no other netc does the same here: what is there at the end is of one run. */
+static bool move_all(struct diags *diags, const struct build_job *job, const char *from, const char *to)
 {
-    if (good && rename(from, to) != 0) {
-        diag_error_file(diags, CHECK_build_write, to, "cannot be written: %s", strerror(errno));
-        good = false;
+    const void *bytes;
+    size_t n;
+    const char *name;
+    int lock = lock_folder(to);
+    bool good = !temporary_interrupted(); /* a signal from now on comes too late: all of them or none */
+    for (int i = 0; good && (name = job_file(job, i, &bytes, &n)); i++) {
+        const char *target = arena_printf(job->arena, "%s/%s", to, name);
+        if (rename(arena_printf(job->arena, "%s/%s", from, name), target) != 0) {
+            diag_error_file(diags, CHECK_build_write, target, "cannot be written: %s", strerror(errno));
+            good = false;
+        }
     }
-    if (!good) {
-        unlink(from);
+    if (good) {
+        remove_stale(job, to);
+    }
+    if (lock >= 0) {
+        close(lock);
+    }
+    return good;
+}
+
+bool write_to_folder(struct diags *diags, const struct build_job *job, const char *directory)
+{
+    bool made;
+    if (!make_folder(diags, directory, &made)) {
+        return false;
+    }
+    const char *fresh = temporary_directory(directory);
+    if (!fresh) {
+        diag_error_file(diags, CHECK_build_write, directory, "cannot be written to: %s", strerror(errno));
+    }
+    bool good = fresh && write_generated(diags, job, fresh, directory) && move_all(diags, job, fresh, directory);
+    if (fresh) {
+        temporary_remove(fresh);
+    }
+    if (!good && made) {
+        rmdir(directory); /* if it is empty */
     }
     return good;
 }
 
 bool emit_to_directory(struct diags *diags, const struct build_job *job, const char *directory)
 {
-    const void *bytes;
-    size_t n;
-    const char *name, *why = NULL, *fresh = NULL;
-    const char *end = arena_printf(job->arena, ".%ld.tmp", (long)getpid());
     const struct weights_file *w = job->weights_file;
-    if (w && !(fresh = fresh_name(job->arena, w->path, &why))) {
-        diag_error_file(diags, CHECK_build_write, w->path, "cannot be written: %s", why);
-        return false;
-    }
-    bool made;
-    if (!make_directory(diags, directory, &made)) {
-        return false;
-    }
-    bool good = write_generated(diags, job, directory, end) && (!w || write_weights_file(diags, fresh, w));
-    for (int i = 0; (name = job_file(job, i, &bytes, &n)); i++) {
-        const char *to = arena_printf(job->arena, "%s/%s", directory, name);
-        good = settle(diags, arena_printf(job->arena, "%s%s", to, end), to, good);
-    }
-    if (w) {
-        good = settle(diags, fresh, w->path, good);
-    }
-    if (good) {
-        remove_stale(job, directory);
-    } else if (made) {
-        rmdir(directory);
-    }
+    temporary_begin();
+    const char *fresh = w ? claim_weights(diags, job->arena, w) : NULL;
+    bool good = !w || (fresh && write_weights_file(diags, fresh, w));
+    good = good && write_to_folder(diags, job, directory) && (!w || rename_weights(diags, fresh, w));
+    temporary_end();
     return good;
 }

@@ -3,12 +3,14 @@
  * What would surprise: the state is static, because a signal handler and on_fatal() must find it. Children get a
  * process group each, so that killing one kills what it started (clang starts a linker); a Ctrl-C in the terminal
  * therefore reaches netc alone, whose handler kills them. A child's id is entered with signals blocked, so the
- * handler never misses one. */
+ * handler never misses one. A private directory is kept open, since opening it needs memory and a descriptor, and it
+ * may be for the lack of these that all has to go. */
 #include "children.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -16,15 +18,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_JOBS = 64, ROOM = 4096, MAX_CLAIMS = 8 };
+enum { MAX_JOBS = 64, ROOM = 4096, MAX_CLAIMS = 8, MAX_DIRECTORIES = 2, ATTEMPTS = 100 };
 
 extern char **environ;
 
-static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
+static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 static struct sigaction before[LENGTH(caught)];
 static volatile sig_atomic_t signal_number;
 static volatile pid_t running[MAX_JOBS]; /* 0: free */
-static char directory_name[ROOM], claimed_name[MAX_CLAIMS][ROOM]; /* "": none */
+static char claimed_name[MAX_CLAIMS][ROOM]; /* "": none */
+static struct directory {
+    DIR *folder; /* NULL: none */
+    char name[ROOM];
+} directories[MAX_DIRECTORIES];
 
 static void kill_running(void)
 {
@@ -41,16 +47,24 @@ static void on_signal(int number)
     kill_running();
 }
 
-static void remove_directory(const char *name)
+static void empty_directory(DIR *folder)
 {
-    DIR *directory = opendir(name);
-    for (struct dirent *entry; directory && (entry = readdir(directory));) {
-        unlinkat(dirfd(directory), entry->d_name, 0); /* flat: "." and ".." refuse */
+    rewinddir(folder);
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        unlinkat(dirfd(folder), entry->d_name, 0); /* flat: "." and ".." refuse */
     }
-    if (directory) {
-        closedir(directory);
+}
+
+static void remove_directory(struct directory *d)
+{
+    enum { TRIES = 50, PAUSE_US = 2000 };
+    empty_directory(d->folder);
+    for (int i = 0; i < TRIES && rmdir(d->name) != 0 && errno == ENOTEMPTY; i++) {
+        usleep(PAUSE_US); /* what a killed child had started may have written until now */
+        empty_directory(d->folder);
     }
-    rmdir(name);
+    closedir(d->folder);
+    d->folder = NULL;
 }
 
 void temporary_discard(void)
@@ -62,8 +76,10 @@ void temporary_discard(void)
             running[i] = 0;
         }
     }
-    if (*directory_name) {
-        remove_directory(directory_name);
+    for (int i = 0; i < MAX_DIRECTORIES; i++) {
+        if (directories[i].folder) {
+            remove_directory(&directories[i]);
+        }
     }
     for (int i = 0; i < MAX_CLAIMS; i++) {
         if (*claimed_name[i]) {
@@ -71,10 +87,9 @@ void temporary_discard(void)
         }
         *claimed_name[i] = '\0';
     }
-    *directory_name = '\0';
 }
 
-void temporary_watch(void)
+void temporary_begin(void)
 {
     signal_number = 0;
     signal(SIGCHLD, SIG_DFL); /* where it is ignored, waitpid() knows nothing */
@@ -87,47 +102,71 @@ void temporary_watch(void)
     on_fatal(temporary_discard);
 }
 
-const char *temporary_begin(struct arena *arena)
+static bool make_directory(struct directory *d, const char *parent)
 {
-    const char *parent = getenv("TMPDIR");
-    const char *made = arena_printf(arena, "%s/netc-XXXXXX", parent && *parent ? parent : "/tmp");
-    if (strlen(made) >= ROOM) {
-        errno = ENAMETOOLONG;
-        return NULL;
-    }
-    temporary_watch();
     char name[ROOM];
-    strcpy(name, made);
+    if (snprintf(name, ROOM, "%s/netc-XXXXXX", parent) >= ROOM) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
     if (!mkdtemp(name)) {
-        int error = errno;
-        temporary_end();
-        errno = error;
-        return NULL;
+        return false;
     }
     /* Children run in another directory: the name must not be relative. */
-    char *whole = realpath(name, NULL);
-    snprintf(directory_name, ROOM, "%s", whole ? whole : name);
-    free(whole); /* of the C library, not an arena's */
-    return directory_name;
+    char whole[PATH_MAX];
+    snprintf(d->name, ROOM, "%s", realpath(name, whole) ? whole : name);
+    d->folder = opendir(d->name);
+    if (!d->folder) {
+        int error = errno;
+        rmdir(d->name);
+        errno = error;
+    }
+    return d->folder;
 }
 
-bool temporary_claim(const char *path)
+const char *temporary_directory(const char *parent)
 {
-    int free_one = 0;
-    while (free_one < MAX_CLAIMS && *claimed_name[free_one]) {
-        free_one++;
+    int i = 0;
+    while (i < MAX_DIRECTORIES - 1 && directories[i].folder) {
+        i++;
     }
-    if (strlen(path) >= ROOM || free_one == MAX_CLAIMS) {
-        errno = ENAMETOOLONG;
-        return false;
+    return make_directory(&directories[i], parent) ? directories[i].name : NULL;
+}
+
+void temporary_remove(const char *name)
+{
+    for (int i = 0; i < MAX_DIRECTORIES; i++) {
+        if (directories[i].folder && strcmp(directories[i].name, name) == 0) {
+            remove_directory(&directories[i]);
+        }
     }
-    int descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+const char *temporary_claim(const char *path)
+{
+    int descriptor = -1, place = 0;
+    while (place < MAX_CLAIMS - 1 && *claimed_name[place]) {
+        place++;
+    }
+    char *name = claimed_name[place];
+    errno = EEXIST;
+    for (int i = 0; i < ATTEMPTS && descriptor < 0 && errno == EEXIST; i++) {
+        char number[16] = "";
+        if (i > 0) { /* in a container all processes have the same few numbers, and a killed one may have left this */
+            snprintf(number, sizeof number, "-%d", i);
+        }
+        if (snprintf(name, ROOM, "%s.%ld%s.tmp", path, (long)getpid(), number) >= ROOM) {
+            errno = ENAMETOOLONG;
+            break;
+        }
+        descriptor = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    }
     if (descriptor < 0) {
-        return false;
+        *name = '\0';
+        return NULL;
     }
     close(descriptor);
-    strcpy(claimed_name[free_one], path);
-    return true;
+    return name;
 }
 
 bool temporary_interrupted(void)
@@ -147,7 +186,23 @@ void temporary_end(void)
     }
 }
 
-static pid_t spawn(const struct child *child, const char *directory, int *error)
+static void first_error(int *error, int code)
+{
+    *error = *error ? *error : code;
+}
+
+/* An action that there was no memory for would just not be done: clang would print to our own output. */
+static int add_actions(posix_spawn_file_actions_t *actions, const struct child *child, const char *place)
+{
+    int error = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    first_error(&error, posix_spawn_file_actions_addopen(actions, STDOUT_FILENO, child->log,
+                                                         O_WRONLY | O_CREAT | O_TRUNC, 0600));
+    first_error(&error, posix_spawn_file_actions_adddup2(actions, STDOUT_FILENO, STDERR_FILENO));
+    first_error(&error, posix_spawn_file_actions_addchdir_np(actions, place));
+    return error;
+}
+
+static pid_t spawn(const struct child *child, const char *place, int *error)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -158,16 +213,15 @@ static pid_t spawn(const struct child *child, const char *directory, int *error)
         sigaddset(&defaults, caught[i]);
     }
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, child->log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-    posix_spawn_file_actions_addchdir_np(&actions, directory);
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &defaults);
     pid_t pid = 0;
-    *error = posix_spawn(&pid, child->argv[0], &actions, &attributes, (char *const *)child->argv, environ);
+    *error = add_actions(&actions, child, place);
+    if (!*error) {
+        *error = posix_spawn(&pid, child->argv[0], &actions, &attributes, (char *const *)child->argv, environ);
+    }
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return *error ? -1 : pid;

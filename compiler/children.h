@@ -11,13 +11,15 @@ struct child {
     int error;               /* errno of the start */
 };
 
-/* From now on takes SIGINT, SIGTERM and SIGHUP, which kill the children and make children_run() false. One at a time. */
-void temporary_watch(void);
-/* The same, and makes a private directory under $TMPDIR. NULL and errno if it cannot. */
-const char *temporary_begin(struct arena *);
-/* A file beside an output that is to be renamed: removed by temporary_end() unless it was renamed before. A few at a
- * time. False and errno. */
-bool temporary_claim(const char *path);
+/* From now on signals that ask the run to end kill the children and make children_run() false. */
+void temporary_begin(void);
+/* A new private directory in another one, which is removed with the files in it: its absolute name. NULL and errno if it
+ * cannot be made. Two at a time. */
+const char *temporary_directory(const char *parent);
+void temporary_remove(const char *directory); /* earlier than at the end */
+/* A new file beside an output, to be renamed when it is whole; removed unless it was. Its name, or NULL and errno. A few at
+ * a time. */
+const char *temporary_claim(const char *output);
 /* Kills the children and removes all that is temporary. */
 void temporary_discard(void);
 /* The same; if a signal came meanwhile, the run now ends by that signal. */

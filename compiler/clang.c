@@ -68,12 +68,12 @@ const char *find_clang(struct arena *arena, const char *temporary, const char **
 void print_version(struct arena *arena)
 {
     const char *files = data_folder(arena, "netdefs"), *slash = strrchr(files, '/');
-    const char *temporary = temporary_begin(arena), *why = "no temporary directory can be made";
+    temporary_begin();
+    const char *parent = getenv("TMPDIR"), *why = "no temporary directory can be made";
+    const char *temporary = temporary_directory(parent && *parent ? parent : "/tmp");
     const char *clang = temporary ? find_clang(arena, temporary, &why) : NULL;
     const char *says = clang ? program_output(arena, temporary, clang, "--version") : "";
     printf("netc %s\nclang: %s%s%s\nfiles: %.*s\nMIT licence, no warranty\n", NETC_VERSION, clang ? clang : why,
            *says ? ", " : "", says, (int)(slash ? slash - files : 1), slash ? files : ".");
-    if (temporary) {
-        temporary_end();
-    }
+    temporary_end();
 }

@@ -1,6 +1,9 @@
 /* For judging and for work on netc: the reference interpreter (run), passes and kernels by their text (pass, loop). */
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "children.h"
 #include "netc.h"
 #include "weights/npy.h"
 #include "weights/weights.h"
@@ -37,6 +40,24 @@ static const double *input_values(struct netc *n, const struct node *input)
     return npy_read(n->module, n->diags, n->options.input, input->type.shape);
 }
 
+/* Whole or not at all; but a device is written in place: /dev/full is not replaced. */
+static bool write_value(struct netc *n, struct shape shape, const double *value)
+{
+    const char *path = n->options.output;
+    struct stat status;
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+        return npy_write(n->diags, path, path, shape, value);
+    temporary_begin();
+    const char *fresh = temporary_claim(path);
+    bool claimed = fresh, good = claimed && npy_write(n->diags, fresh, path, shape, value);
+    if (!claimed || (good && !temporary_interrupted() && rename(fresh, path) != 0)) {
+        diag_error_file(n->diags, CHECK_npy, path, "cannot be written: %s", strerror(errno));
+        good = false;
+    }
+    temporary_end();
+    return good;
+}
+
 bool command_run(struct netc *n)
 {
     struct graph *g = elaborate(n);
@@ -54,7 +75,7 @@ bool command_run(struct netc *n)
     if (!value)
         return false;
     const struct node *out = g->output[0].node;
-    return npy_write(n->diags, n->options.output, out->type.shape, value[out->id]);
+    return write_value(n, out->type.shape, value[out->id]);
 }
 
 /* ---- pass, loop ---- */

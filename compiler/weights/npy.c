@@ -2,8 +2,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "weights/npy.h"
 
@@ -81,7 +79,8 @@ double *npy_read(struct arena *a, struct diags *d, const char *path, struct shap
     for (int i = 0; i < want.rank && fits; i++)
         fits = dim[lead + i] == want.dim[i];
     if (!fits) {
-        const char *what = arena_printf(a, "the input has shape %s, or the same with a 1 in front", shape_text(a, want));
+        const char *what =
+            arena_printf(a, "the input has shape %s, or the same with a 1 in front", shape_text(a, want));
         return refuse_header(d, path, what, text, length), NULL;
     }
     int64_t elements = shape_elements(want);
@@ -101,7 +100,7 @@ double *npy_read(struct arena *a, struct diags *d, const char *path, struct shap
     return out;
 }
 
-bool npy_write(struct diags *d, const char *path, struct shape shape, const double *v)
+bool npy_write(struct diags *d, const char *path, const char *shown, struct shape shape, const double *v)
 {
     char text[256], prefix[10] = "\x93NUMPY\x01";
     int n = snprintf(text, sizeof text, "{'descr': '<f8', 'fortran_order': False, 'shape': (1,");
@@ -114,21 +113,13 @@ bool npy_write(struct diags *d, const char *path, struct shape shape, const doub
     prefix[8] = (char)(n & 255);
     prefix[9] = (char)(n >> 8);
     size_t elements = (size_t)shape_elements(shape);
-    struct stat status;
-    bool device = stat(path, &status) == 0 && !S_ISREG(status.st_mode); /* written in place: /dev/full is not replaced */
-    const char *aside = device ? path : intern_printf("%s.%ld.tmp", path, (long)getpid());
-    FILE *f = fopen(aside, "wb");
+    FILE *f = fopen(path, "wb");
     bool fine = f && fwrite(prefix, 1, 10, f) == 10 && fwrite(text, 1, (size_t)n, f) == (size_t)n &&
                 fwrite(v, 8, elements, f) == elements;
     int error = errno;
     if (f && fclose(f) != 0 && fine)
         fine = false, error = errno;
-    if (fine && !device && rename(aside, path) != 0)
-        fine = false, error = errno;
-    if (fine)
-        return true;
-    if (f && !device)
-        unlink(aside); /* what stood under the name before is still there */
-    diag_error_file(d, CHECK_npy, path, "cannot be written: %s", strerror(error));
-    return false;
+    if (!fine)
+        diag_error_file(d, CHECK_npy, shown, "cannot be written: %s", strerror(error));
+    return fine;
 }
