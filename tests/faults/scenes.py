@@ -1,0 +1,212 @@
+"""Commands that are run undisturbed once, and then with something failing: what may come of that is the same everywhere.
+
+Either all is as if nothing had failed, or: an exit code of its kind, one line that says what is wrong, nothing left behind, and
+an older output as it was. Where an output is several files, each is the old one or the new one, whole.
+"""
+
+import gzip
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from tap import ALL, BUILD, NETC, ROOT, Failure
+
+OUT = BUILD / "tests" / "faults"
+CC = "clang-19"
+SHIM = OUT / "shim.so"
+CLANG = HERE / "clang.sh"
+OLD = b"what stood here before\n"
+LIBRARIES = ["-l:libjansson.a", "-l:libpng.a", "-l:libz.a", "-lm"]
+
+NET = """import "blocks/common.net"
+net small(classes = 3)
+{
+    input pixels [3, 9, 9]
+    output logits = pixels |> conv1: conv(5, 3) |> bn1: batch_norm |> relu |> global_avg_pool |> flatten |> fc: linear(classes)
+}
+"""
+PARAMETERS = {"conv1.weight": [5, 3, 3, 3], "bn1.weight": [5], "bn1.bias": [5], "bn1.running_mean": [5], "bn1.running_var": [5],
+              "fc.weight": [3, 5], "fc.bias": [3]}
+
+
+# ---- what the commands read ----
+
+def safetensors():
+    entries, offset = {}, 0
+    for name, shape in PARAMETERS.items():
+        size = 4 * int(np.prod(shape))
+        entries[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + size]}
+        offset += size
+    header = json.dumps(entries).encode()
+    return struct.pack("<Q", len(header)) + header + np.arange(offset // 4, dtype="<f4").tobytes()
+
+
+def npy(*shape):
+    array = np.random.default_rng(1).integers(-8, 8, shape).astype("<f4")
+    header = repr({"descr": "<f4", "fortran_order": False, "shape": shape}).encode() + b"\n"
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + array.tobytes()
+
+
+def idx(*shape):
+    dice = np.random.default_rng(2)
+    array = dice.integers(0, 10 if len(shape) == 1 else 256, shape).astype(np.uint8)
+    return struct.pack(">BBBB", 0, 0, 8, len(shape)) + struct.pack(f">{len(shape)}I", *shape) + array.tobytes()
+
+
+INPUTS = {"small.net": NET.encode(), "w.safetensors": safetensors(), "p.npy": npy(1, 3, 9, 9), "x.npy": npy(9, 1, 28, 28),
+          "b.npy": npy(9, 10), "images.gz": gzip.compress(idx(30, 28, 28)), "labels.gz": gzip.compress(idx(30))}
+
+
+# ---- what is run ----
+
+def compile_all():
+    """The shim, and the runtime around a network written by hand, without sanitizers: they have an allocator of their own."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    flags = [CC, "-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O1", "-g"]
+    runtime = [flags + ["-fopenmp", "-I", ROOT / "runtime", *define, ROOT / "tests/run/fake_model.c", *sorted((ROOT / "runtime").glob("*.c")),
+                        "-o", OUT / name, *LIBRARIES] for name, define in (("fake", ["-DFAKE_BATCH=4"]), ("two", ["-DFAKE_TWO"]))]
+    for running in [subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                    for command in [flags + ["-shared", "-fPIC", HERE / "shim.c", "-o", SHIM], *runtime]]:
+        said, _ = running.communicate()
+        if running.returncode or said:
+            print(f"not ok compile - {said}")
+            sys.exit(1)
+
+
+class Scene:
+    """A command in a folder of its own, which holds `inputs` and, under the names of the outputs, something older."""
+
+    def __init__(self, name, command, *outputs, inputs=INPUTS, memory=1, volatile=False, env=None, stdin=b""):
+        self.name, self.command, self.outputs, self.inputs = name, [str(word) for word in command], outputs, inputs
+        self.memory = memory  # the code when there is none left
+        self.volatile = volatile  # it prints times
+        self.stdin = stdin
+        self.env = dict(os.environ, OMP_NUM_THREADS="2", NETC_CC=str(CLANG), **(env or {}))
+        self.calm = None
+        self.at(name)
+
+    def at(self, place):
+        """The same in other folders, for a case that runs beside others."""
+        self.path, self.temporary = OUT / place, OUT / f"{place}.tmp"
+        self.env["TMPDIR"] = str(self.temporary)
+        return self
+
+    def lay_out(self):
+        for folder in (self.path, self.temporary):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        for name, content in {**self.inputs, **dict.fromkeys(self.outputs, OLD)}.items():
+            (self.path / name).parent.mkdir(exist_ok=True)
+            (self.path / name).write_bytes(content)
+
+    def files(self):
+        return {str(file.relative_to(self.path)): file.read_bytes() for file in sorted(self.path.rglob("*")) if not file.is_dir()}
+
+    def run(self, before=(), env=None, timeout=60):
+        environment = dict(self.env, **(env or {}))
+        try:
+            done = subprocess.run([*map(str, before), *self.command], cwd=self.path, env=environment, input=self.stdin,
+                                  capture_output=True, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"{self.name}: took longer than {timeout} s")
+        return done.returncode, done.stdout, done.stderr.decode(errors="replace"), self.files()
+
+    def calm_down(self):
+        """The undisturbed run, once."""
+        self.lay_out()
+        self.calm = self.run()
+        code, _, said, files = self.calm
+        if code != 0 or said:
+            raise Failure(f"{self.name} undisturbed: ended with {code}\n{said[:2000]}")
+        if any(files[name] == OLD for name in self.outputs):
+            raise Failure(f"{self.name} undisturbed: an output is still the old one")
+        self.lay_out()
+
+    def disturbed(self, what, before=(), env=None, codes=(1,)):
+        """Runs it with something failing and judges what came of it. Returns whether it ended well."""
+        code, out, said, files = self.run(before, env)
+        try:
+            self.judge(code, out, said, files, codes)
+        except Failure as failure:
+            self.lay_out()
+            raise Failure(f"{self.name}, {what}: {failure}\ncode {code}\n{said[:1500]}")
+        if files != self.before():
+            self.lay_out()
+        return code == 0
+
+    def before(self):
+        return {**self.inputs, **dict.fromkeys(self.outputs, OLD)}
+
+    def judge(self, code, out, said, files, codes):
+        left = sorted(set(files) - set(self.calm[3])) + sorted(str(path) for path in self.temporary.rglob("*"))
+        if left:
+            raise Failure(f"left behind {', '.join(left[:3])}{f' and {len(left) - 3} more' if len(left) > 3 else ''}")
+        for name, content in files.items():
+            if content not in (self.before()[name], self.calm[3][name]):
+                raise Failure(f"half of {name} is there" if name in self.outputs else f"{name} was changed")
+        if len(files) < len(self.calm[3]):
+            raise Failure("a file is gone")
+        if code == 0:
+            if said or files != self.calm[3] or (out != self.calm[1] and not self.volatile):
+                raise Failure("ended with 0 and not as if undisturbed")
+            return
+        if code == -6 and "OMP: Error" in said:  # libomp ends a process that gives it no memory or no thread
+            return
+        if code not in codes:
+            raise Failure(f"not code {' or '.join(map(str, codes))}")
+        lines = said.splitlines()
+        wrong = [line for line in lines if not re.search(r"(^|: )note: |^\s", line)]
+        if len(wrong) != 1 or not re.search(r"error: |netc: out of memory", wrong[0]):
+            raise Failure("not one line that says what is wrong")
+        if not self.volatile and not self.calm[1].startswith(out):
+            raise Failure("printed something else")
+
+
+def compare(files, wanted):
+    """In words, how a folder differs from each that it might be."""
+    texts = []
+    for one in wanted:
+        names = sorted(name for name in {**one, **files} if one.get(name) != files.get(name))
+        texts.append(f"{', '.join(names)} of one is another")
+    return "; ".join(texts)
+
+
+def netc(name, *arguments, outputs=(), **options):
+    return Scene(name, [NETC, *arguments], *outputs, memory=70, **options)
+
+
+DATASET = "--dataset=images.gz,labels.gz"
+EMITTED = ["c/small.c", "c/small.h", "c/small.program.c", "c/small.weights"]
+
+
+def scenes():
+    yield netc("check", "check", "small.net")
+    yield netc("show_json", "show", "small.net", "--json")
+    yield netc("show_params", "show", "small.net", "--params", "--json")
+    yield netc("show_plan", "show", "small.net", "--plan", "--json")
+    yield netc("interpret", "run", "small.net", "--weights=w.safetensors", "--input=p.npy", "--output=y.npy", outputs=["y.npy"])
+    yield netc("emit", "build", "small.net", "--weights=w.safetensors", "--parts=1", "--emit-c=c", outputs=EMITTED)
+    yield netc("build", "build", "small.net", "--weights=w.safetensors", "--parts=2", "--jobs=1", "-o", "small", outputs=["small"])
+    yield netc("keep", "build", "small.net", "--weights=w.safetensors", "--parts=1", "--jobs=1", "-o", "small", "--keep=c",
+               outputs=["small", *EMITTED])
+    for kind, library in (("static", "l/libsmall.a"), ("shared", "l/libsmall.so")):
+        yield netc(kind, "build", "small.net", "--weights=w.safetensors", "--parts=2", "--jobs=1", f"--kind={kind}", "-o", "l",
+                   outputs=[library, "l/small.h", "l/small.pc"])
+    yield Scene("answers", [OUT / "fake", "--tensor=x.npy"])
+    yield Scene("stream", [OUT / "fake", "--tensor=-", "--output=-"], stdin=INPUTS["x.npy"])
+    yield Scene("tensor", [OUT / "fake", "--tensor=x.npy", "--output=y.npy"], "y.npy")
+    yield Scene("tensors", [OUT / "two", "--tensor=pixels:x.npy", "--tensor=bias:b.npy", "--output=y.safetensors"], "y.safetensors")
+    yield Scene("answers_json", [OUT / "fake", "--tensor=x.npy", "--json"])
+    yield Scene("dataset", [OUT / "fake", DATASET, "--contact-sheet=s.png"], "s.png", volatile=True)
+    yield Scene("dataset_json", [OUT / "fake", DATASET, "--json"], volatile=True)
+    yield Scene("bench", [OUT / "fake", "--bench", "--runs=1", "--json", "--threads=2"], volatile=True)
+    yield Scene("info", [OUT / "fake", "--info", "--json"])
