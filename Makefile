@@ -46,7 +46,7 @@ OUT      = build/san
 MODE     = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 else ifeq ($(SANITIZE),fuzz)
 OUT      = build/fuzz
-MODE     = -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+MODE     = -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -DNETC_FUZZED
 else ifneq ($(CROSS),)
 OUT      = build/$(CROSS)
 MODE     = $(CFLAGS) --target=$(CROSS)-linux-gnu --sysroot=build/sysroot/$(CROSS)
@@ -62,7 +62,8 @@ SOURCES  = $(wildcard compiler/*.c compiler/*/*.c)
 OBJECTS  = $(SOURCES:%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/net.tab.o $(OUT)/obj/gen/lex.net.o
 LIBRARY  = $(OUT)/libnetc.a
 UNITS    = $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
-FUZZERS  = $(patsubst tests/fuzz/%.c,$(OUT)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZERS  = $(patsubst %.c,$(OUT)/fuzz/%,$(notdir $(wildcard tests/fuzz/fuzz_*.c tests/fuzz/runtime/fuzz_*.c)))
+READERS  = $(patsubst %,$(OUT)/obj/readers/%.o,npy idx files network) $(OUT)/obj/readers/tracked.o
 GENERATED = build/gen/net.tab.c build/gen/lex.net.c
 
 .PHONY: all help deps sysroot sysroot-aarch64 sysroot-x86_64 test test-all units demo bench tables fuzz golden format install uninstall clean FORCE
@@ -104,7 +105,7 @@ build/gen/lex.net.c: grammar/net.l build/gen/net.tab.c | deps
 build/gen/net.tab.h: build/gen/net.tab.c ;
 build/gen/lex.net.h: build/gen/lex.net.c ;
 
--include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d)
+-include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(READERS:.o=.d)
 
 # ---- packages ----
 deps: ## install the packages that are missing (Debian; sudo only if not root)
@@ -136,27 +137,40 @@ sysroot:
 	@[ "$$(uname -m)" = aarch64 ] || $(MAKE) sysroot-aarch64 || true
 
 # ---- tests ----
-units: $(UNITS) $(if $(filter fuzz,$(SANITIZE)),,$(patsubst %,%_replay,$(FUZZERS)))
+units: $(UNITS)
 
 $(OUT)/unit/%: tests/unit/%.c $(LIBRARY)
 	@mkdir -p $(@D)
 	$(call say,cc)$(COMPILE) -MMD -MP $< $(LIBRARY) $(LIBS) -lcriterion -o $@
 
-$(OUT)/fuzz/%_replay: tests/fuzz/%.c tests/fuzz/replay.c $(LIBRARY)
-	@mkdir -p $(@D)
-	$(call say,cc)$(COMPILE) tests/fuzz/replay.c $< $(LIBRARY) $(LIBS) -o $@
-
 build/fuzz/fuzz/%: tests/fuzz/%.c build/fuzz/libnetc.a
 	@mkdir -p $(@D)
 	$(call say,cc)$(COMPILE) -fsanitize=fuzzer -MMD -MP $< build/fuzz/libnetc.a $(LIBS) -o $@
 
-# The sanitised compiler and the unit tests that stand on it come with the tests: a part that does not compile is a failure there.
+.SECONDARY: $(READERS)
+
+# The readers of the runtime, with another fail(): see tests/fuzz/runtime/tracked.c.
+$(OUT)/obj/readers/%.o: runtime/%.c tests/fuzz/runtime/tracked.h $(OUT)/obj/command
+	@mkdir -p $(@D)
+	$(call say,cc)$(COMPILE) -include tests/fuzz/runtime/tracked.h -MMD -MP -c $< -o $@
+
+$(OUT)/obj/readers/%.o: tests/fuzz/runtime/%.c $(OUT)/obj/command
+	@mkdir -p $(@D)
+	$(call say,cc)$(COMPILE) -MMD -MP -c $< -o $@
+
+build/fuzz/fuzz/%: tests/fuzz/runtime/%.c $(READERS)
+	@mkdir -p $(@D)
+	$(call say,cc)$(COMPILE) -fsanitize=fuzzer -MMD -MP $< $(READERS) -lz $(LIBS) -o $@
+
+# The sanitised compiler, the unit tests and the fuzzers come with the tests: a part that does not compile is a failure there.
 test: all sysroot ## run the tests: the last line is `N passed, N failed, N skipped`
 	@$(MAKE) -k SANITIZE=1 SKIP_DEPS=1 build/san/netc units || true
+	@$(MAKE) -k SANITIZE=fuzz SKIP_DEPS=1 fuzzers || true
 	@tests/run.sh
 
 test-all: all sysroot ## all networks on all targets, too
 	@$(MAKE) -k SANITIZE=1 SKIP_DEPS=1 build/san/netc units || true
+	@$(MAKE) -k SANITIZE=fuzz SKIP_DEPS=1 fuzzers || true
 	@ALL=1 tests/run.sh
 
 golden: all sysroot ## rewrite the verdicts of the tests (then read the diff)
@@ -165,7 +179,7 @@ golden: all sysroot ## rewrite the verdicts of the tests (then read the diff)
 
 fuzz: all ## fuzz the readers, FUZZ_SECONDS=20 each
 	@$(MAKE) SANITIZE=fuzz SKIP_DEPS=1 fuzzers
-	@tests/fuzz/fuzz.sh
+	@$(PYTHON) tests/fuzz/run.py long
 
 fuzzers: $(FUZZERS)
 

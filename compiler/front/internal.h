@@ -13,9 +13,15 @@ enum {
     MOST_TREE_DEPTH = 1000,  /* of a syntax tree, which also a long sum makes deep */
     MOST_CALL_DEPTH = 200,   /* blocks in blocks */
     MOST_EVAL_DEPTH = 3000, /* expressions in expressions over all calls: what the C stack holds, sanitizers included */
+#ifdef NETC_FUZZED /* so that no input keeps the fuzzer for seconds */
+    MOST_STEPS = 100000,
+    MOST_NODES = 2000,
+    MOST_LIST = 10000,
+#else
     MOST_STEPS = 10000000, /* expressions and list elements evaluated in all */
     MOST_NODES = 200000,
     MOST_LIST = 1000000,
+#endif
     MOST_LIST_DEPTH = 100,
     MOST_PARAMS_DECLARED = 1000,
     NAMES_A_STEP = 8, /* what looking through names costs */

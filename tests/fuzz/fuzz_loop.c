@@ -1,4 +1,4 @@
-/* Any bytes as a kernel in loop IR: read, verified, printed, read again. */
+/* Any bytes as a kernel in loop IR, and as a program of kernels: read, verified, printed, read again. */
 #include "loop/loop.h"
 
 #include <stdlib.h>
@@ -6,39 +6,95 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char *print(struct arena *arena, const struct kernel *kernel)
+struct run {
+    struct arena *perm, *module;
+    struct diags *diags;
+};
+
+static int add_text(const char *name, const char *text)
 {
-    struct text text = {.arena = arena};
+    return source_add(name, name, text, strlen(text));
+}
+
+static void check_same(struct run *run, const char *once, const char *again)
+{
+    if (!again || strcmp(once, again) != 0) {
+        diag_print(run->diags, stderr);
+        fprintf(stderr, "%s\n-- read again:\n%s\n", once, again ? again : "");
+        abort();
+    }
+}
+
+static const char *kernel_text(struct run *run, const struct kernel *kernel)
+{
+    struct text text = {.arena = run->module};
     kernel_print(&text, kernel);
     return text_string(&text);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void try_kernel(struct run *run, int file)
 {
-    struct arena *perm = arena_new("perm"), *module = arena_new("module");
-    struct diags *diags = diags_new(perm);
-    const char *bytes = arena_copy(perm, (const char *)data, size);
-    struct kernel *kernel = kernel_read(module, diags, source_add("fuzz.loop", "fuzz.loop", bytes, size));
-    if ((kernel == NULL) != (diag_errors(diags) > 0)) {
+    struct kernel *kernel = kernel_read(run->module, run->diags, file);
+    if ((kernel == NULL) != (diag_errors(run->diags) > 0)) {
         abort();
     }
-    if (kernel && kernel_verify(diags, kernel)) {
-        const char *once = print(module, kernel);
-        kernel = kernel_read(module, diags, source_add("printed", "printed", once, strlen(once)));
-        if (!kernel || strcmp(once, print(module, kernel)) != 0) {
-            diag_print(diags, stderr);
-            fprintf(stderr, "%s\n-- read again:\n%s\n", once, kernel ? print(module, kernel) : "");
-            abort();
-        }
+    if (kernel && kernel_verify(run->diags, kernel)) {
+        const char *once = kernel_text(run, kernel);
+        kernel = kernel_read(run->module, run->diags, add_text("printed", once));
+        check_same(run, once, kernel ? kernel_text(run, kernel) : NULL);
     }
+}
+
+static const char *program_text(struct run *run, const struct program *program)
+{
+    struct text text = {.arena = run->module};
+    program_print(&text, program);
+    return text_string(&text);
+}
+
+static bool is_sound(struct run *run, const struct program *program)
+{
+    for (size_t i = 0; i < program->n_kernel; i++) {
+        kernel_verify(run->diags, program->kernel[i]);
+    }
+    return diag_errors(run->diags) == 0 && program_verify(run->diags, program);
+}
+
+static void try_program(struct run *run, int file)
+{
+    struct program *program = program_read(run->module, run->diags, file);
+    if ((program == NULL) != (diag_errors(run->diags) > 0)) {
+        abort();
+    }
+    if (program && is_sound(run, program)) {
+        const char *once = program_text(run, program);
+        program = program_read(run->module, run->diags, add_text("printed", once));
+        check_same(run, once, program ? program_text(run, program) : NULL);
+    }
+}
+
+static void say(struct run *run)
+{
     char *printed;
     size_t length;
     FILE *out = open_memstream(&printed, &length);
-    diag_print(diags, out);
+    diag_print(run->diags, out);
     fclose(out);
     free(printed);
-    arena_free(module);
-    arena_free(perm);
-    source_forget_all();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    void (*const reader[])(struct run *, int) = {try_kernel, try_program};
+    for (size_t i = 0; i < LENGTH(reader); i++) {
+        struct run run = {.perm = arena_new("perm"), .module = arena_new("module")};
+        run.diags = diags_new(run.perm);
+        const char *bytes = arena_copy(run.perm, (const char *)data, size);
+        reader[i](&run, source_add("fuzz.loop", "fuzz.loop", bytes, size));
+        say(&run);
+        arena_free(run.module);
+        arena_free(run.perm);
+        source_forget_all();
+    }
     return 0;
 }
