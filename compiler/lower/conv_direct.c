@@ -158,6 +158,8 @@ static void steps_by_lane(struct lowering *l, struct direct *c, const struct til
                           const struct step *k, int64_t first, int64_t n)
 {
     struct builder *b = &l->build;
+    if (t->cols > 1)
+        emit_fence(b); /* the next inputs, and the weights of other tiles, would want registers that are taken */
     struct reg *xv = emit_reg(b, fresh(l, "xv"), vector(l->lanes), 1, (int64_t[]){t->cols});
     struct affine p = loop(l, VAR_UNROLL, "p", t->cols);
     emit_set(b, reg_at(xv, p), expr_load(b, l->lanes, input_at(l, c, t, k, p)));
@@ -177,6 +179,8 @@ static void steps(struct lowering *l, struct direct *c, const struct tile *t, st
     bool blocks = c->x->dim[c->x->rank - 1] == BLOCK;
     if (!c->quad || (rows < c->quad && !blocks)) {
         k->i = loop(l, VAR_FOR, "i", rows);
+        if (l->target->by_lane && t->cols > 1)
+            emit_fence(&l->build); /* see steps_by_lane */
         step_body(l, c, t, acc, k, NULL, l->zero);
         end(l, k->i);
         return;

@@ -54,8 +54,7 @@ enum {
     FASHION_RES2NET_ERROR_WEIGHTS,   /* there are none in this library: name a file */
     FASHION_RES2NET_ERROR_FILE,      /* the weights file cannot be read: error is its errno */
     FASHION_RES2NET_ERROR_FORMAT,    /* it is no weights file, or one of another version */
-    FASHION_RES2NET_ERROR_NETWORK,   /* its weights are packed for another network or another way: detail is the first line of
-                          this network's packing, a layer's name in front, that the file has not */
+    FASHION_RES2NET_ERROR_NETWORK,   /* its weights are packed for another network or another way: detail begins with the layer */
     FASHION_RES2NET_ERROR_DAMAGED    /* it is too short, or its bytes are not those that were written */
 };
 
@@ -66,8 +65,7 @@ typedef struct fashion_res2net_net {
     int variant;        /* the processor's code that fashion_res2net_open picked */
     int error;          /* errno behind FASHION_RES2NET_ERROR_FILE */
     const char *detail; /* what an error of fashion_res2net_open is about, or NULL; constant text */
-    char digest[17];    /* of the parameters that the weights were packed from: FASHION_RES2NET_DIGEST if they are part of the
-                           library */
+    char digest[17];    /* of the parameters that the weights were packed from, as in FASHION_RES2NET_DIGEST */
 } fashion_res2net_net;
 
 /* Makes sure of the processor and finds the packed weights: in the file, which is mapped and checked, or with NULL

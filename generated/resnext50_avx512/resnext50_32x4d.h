@@ -199,8 +199,7 @@ enum {
     RESNEXT50_32X4D_ERROR_WEIGHTS,   /* there are none in this library: name a file */
     RESNEXT50_32X4D_ERROR_FILE,      /* the weights file cannot be read: error is its errno */
     RESNEXT50_32X4D_ERROR_FORMAT,    /* it is no weights file, or one of another version */
-    RESNEXT50_32X4D_ERROR_NETWORK,   /* its weights are packed for another network or another way: detail is the first line of
-                          this network's packing, a layer's name in front, that the file has not */
+    RESNEXT50_32X4D_ERROR_NETWORK,   /* its weights are packed for another network or another way: detail begins with the layer */
     RESNEXT50_32X4D_ERROR_DAMAGED    /* it is too short, or its bytes are not those that were written */
 };
 
@@ -211,8 +210,7 @@ typedef struct resnext50_32x4d_net {
     int variant;        /* the processor's code that resnext50_32x4d_open picked */
     int error;          /* errno behind RESNEXT50_32X4D_ERROR_FILE */
     const char *detail; /* what an error of resnext50_32x4d_open is about, or NULL; constant text */
-    char digest[17];    /* of the parameters that the weights were packed from: RESNEXT50_32X4D_DIGEST if they are part of the
-                           library */
+    char digest[17];    /* of the parameters that the weights were packed from, as in RESNEXT50_32X4D_DIGEST */
 } resnext50_32x4d_net;
 
 /* Makes sure of the processor and finds the packed weights: in the file, which is mapped and checked, or with NULL

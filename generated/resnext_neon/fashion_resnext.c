@@ -253,6 +253,7 @@ static kernel void conv3x3_1to32_28x28_relu__neon_1x5x16(
                     }
                 for (int ky = 0; ky < 3; ky++)
                     for (int i = 0; i < 3; i++) {
+                        fence;
                         f32x4 wv[1][4];
                         unroll (int u = 0; u < 4; u++) {
                             wv[0][u] = load4(&w[o][ky][i][4 * u]);
@@ -277,6 +278,7 @@ static kernel void conv3x3_1to32_28x28_relu__neon_1x5x16(
                     }
                 for (int ky = 0; ky < 3; ky++)
                     for (int i = 0; i < 3; i++) {
+                        fence;
                         f32x4 wv2[1][4];
                         unroll (int u = 0; u < 4; u++) {
                             wv2[0][u] = load4(&w[o][ky][i][4 * u]);
@@ -327,6 +329,7 @@ static kernel void conv1x1_32to64_14x14_relu__neon_1x5x16(
                 }
             for (int ib = 0; ib < 2; ib++)
                 for (int iq = 0; iq < 4; iq++) {
+                    fence;
                     f32x4 xv[5];
                     unroll (int p = 0; p < 5; p++) {
                         xv[p] = load4(&x[ib][r][5 * t + p][4 * iq]);
@@ -354,6 +357,7 @@ static kernel void conv1x1_32to64_14x14_relu__neon_1x5x16(
             }
         for (int ib = 0; ib < 2; ib++)
             for (int iq = 0; iq < 4; iq++) {
+                fence;
                 f32x4 xv2[4];
                 unroll (int p = 0; p < 4; p++) {
                     xv2[p] = load4(&x[ib][r][p + 10][4 * iq]);
@@ -482,6 +486,7 @@ static kernel void conv1x1_64to128_14x14__neon_1x7x8(
                     }
                 for (int ib = 0; ib < 4; ib++)
                     for (int iq = 0; iq < 4; iq++) {
+                        fence;
                         f32x4 xv[7];
                         unroll (int p = 0; p < 7; p++) {
                             xv[p] = load4(&x[ib][r][7 * t + p][4 * iq]);
@@ -519,6 +524,7 @@ static kernel void conv1x1_32to128_14x14_add_relu__neon_1x5x16(
                 }
             for (int ib = 0; ib < 2; ib++)
                 for (int iq = 0; iq < 4; iq++) {
+                    fence;
                     f32x4 xv[5];
                     unroll (int p = 0; p < 5; p++) {
                         xv[p] = load4(&x[ib][r][5 * t + p][4 * iq]);
@@ -546,6 +552,7 @@ static kernel void conv1x1_32to128_14x14_add_relu__neon_1x5x16(
             }
         for (int ib = 0; ib < 2; ib++)
             for (int iq = 0; iq < 4; iq++) {
+                fence;
                 f32x4 xv2[4];
                 unroll (int p = 0; p < 4; p++) {
                     xv2[p] = load4(&x[ib][r][p + 10][4 * iq]);
@@ -584,6 +591,7 @@ static kernel void conv1x1_128to64_14x14_relu__neon_1x7x8(
                     }
                 for (int ib = 0; ib < 8; ib++)
                     for (int iq = 0; iq < 4; iq++) {
+                        fence;
                         f32x4 xv[7];
                         unroll (int p = 0; p < 7; p++) {
                             xv[p] = load4(&x[ib][r][7 * t + p][4 * iq]);
@@ -643,6 +651,7 @@ static kernel void conv1x1_64to128_14x14_add_relu__neon_1x7x8(
                     }
                 for (int ib = 0; ib < 4; ib++)
                     for (int iq = 0; iq < 4; iq++) {
+                        fence;
                         f32x4 xv[7];
                         unroll (int p = 0; p < 7; p++) {
                             xv[p] = load4(&x[ib][r][7 * t + p][4 * iq]);
@@ -682,6 +691,7 @@ static kernel void conv1x1_128to128_14x14_relu__neon_1x7x8(
                     }
                 for (int ib = 0; ib < 8; ib++)
                     for (int iq = 0; iq < 4; iq++) {
+                        fence;
                         f32x4 xv[7];
                         unroll (int p = 0; p < 7; p++) {
                             xv[p] = load4(&x[ib][r][7 * t + p][4 * iq]);
@@ -741,6 +751,7 @@ static kernel void gconv3x3s2_128to128in8_7x7_relu__neon_1x7x8(
             for (int ky = 0; ky < 3; ky++)
                 for (int kx = 0; kx < 3; kx++)
                     for (int iq = 0; iq < 4; iq++) {
+                        fence;
                         f32x4 xv[7];
                         unroll (int p = 0; p < 7; p++) {
                             xv[p] = load4(&x[c][2 * q + ky][kx + 2 * p][4 * iq]);
@@ -778,6 +789,7 @@ static kernel void conv1x1_128to256_7x7__neon_1x7x8(
                 }
             for (int ib = 0; ib < 8; ib++)
                 for (int iq = 0; iq < 4; iq++) {
+                    fence;
                     f32x4 xv[7];
                     unroll (int p = 0; p < 7; p++) {
                         xv[p] = load4(&x[ib][q][p][4 * iq]);
@@ -815,6 +827,7 @@ static kernel void conv1x1s2_128to256_7x7_add_relu__neon_1x7x8(
                 }
             for (int ib = 0; ib < 8; ib++)
                 for (int iq = 0; iq < 4; iq++) {
+                    fence;
                     f32x4 xv[7];
                     unroll (int p = 0; p < 7; p++) {
                         xv[p] = load4(&x[ib][2 * q][2 * p][4 * iq]);
@@ -852,6 +865,7 @@ static kernel void conv1x1_256to128_7x7_relu__neon_1x7x8(
                 }
             for (int ib = 0; ib < 16; ib++)
                 for (int iq = 0; iq < 4; iq++) {
+                    fence;
                     f32x4 xv[7];
                     unroll (int p = 0; p < 7; p++) {
                         xv[p] = load4(&x[ib][q][p][4 * iq]);
@@ -907,6 +921,7 @@ static kernel void gconv3x3_128to128in8_7x7_relu__neon_1x7x8(
             for (int ky = 0; ky < 3; ky++)
                 for (int kx = 0; kx < 3; kx++)
                     for (int iq = 0; iq < 4; iq++) {
+                        fence;
                         f32x4 xv[7];
                         unroll (int p = 0; p < 7; p++) {
                             xv[p] = load4(&x[c][q + ky][kx + p][4 * iq]);
@@ -944,6 +959,7 @@ static kernel void conv1x1_128to256_7x7_add_relu__neon_1x7x8(
                 }
             for (int ib = 0; ib < 8; ib++)
                 for (int iq = 0; iq < 4; iq++) {
+                    fence;
                     f32x4 xv[7];
                     unroll (int p = 0; p < 7; p++) {
                         xv[p] = load4(&x[ib][q][p][4 * iq]);
