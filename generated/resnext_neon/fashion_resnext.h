@@ -54,7 +54,7 @@ enum {
     FASHION_RESNEXT_ERROR_WEIGHTS,   /* there are none in this library: name a file */
     FASHION_RESNEXT_ERROR_FILE,      /* the weights file cannot be read: error is its errno */
     FASHION_RESNEXT_ERROR_FORMAT,    /* it is no weights file, or one of another version */
-    FASHION_RESNEXT_ERROR_NETWORK,   /* its weights are packed for another network or another way: detail names the layer */
+    FASHION_RESNEXT_ERROR_NETWORK,   /* its weights are packed for another network or another way: detail begins with the layer */
     FASHION_RESNEXT_ERROR_DAMAGED    /* it is too short, or its bytes are not those that were written */
 };
 
@@ -65,10 +65,13 @@ typedef struct fashion_resnext_net {
     int variant;        /* the processor's code that fashion_resnext_open picked */
     int error;          /* errno behind FASHION_RESNEXT_ERROR_FILE */
     const char *detail; /* what an error of fashion_resnext_open is about, or NULL; constant text */
+    char digest[17];    /* of the parameters that the weights were packed from, as in FASHION_RESNEXT_DIGEST */
 } fashion_resnext_net;
 
-/* Makes sure of the processor and finds the packed weights: in the file, which is mapped and checked, or with NULL those
- * that were linked in. After an error there is nothing to close. */
+/* Makes sure of the processor and finds the packed weights: in the file, which is mapped and checked, or with NULL
+ * those that were linked in. After an error there is nothing to close. Processes that map one file share its memory.
+ * Replace a file that is in use by renaming another onto its name, as netc does: what is written into it changes the
+ * weights of running programs, and cutting it short ends them with SIGBUS. */
 FASHION_RESNEXT_API int fashion_resnext_open(fashion_resnext_net *net, const char *weights_file);
 FASHION_RESNEXT_API void fashion_resnext_close(fashion_resnext_net *net);
 

@@ -44,6 +44,7 @@ def check(folder, arguments):
             verdict(target / name, path.read_text())
             if str(ROOT) in path.read_text():
                 raise Failure(f"{name} names a folder of this machine")
+        for name, path in made.items():
             if name.endswith(".h"):
                 check_header(path)
                 continue

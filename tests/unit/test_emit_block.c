@@ -185,6 +185,9 @@ Test(emit_block, inner_loops_stay_in_registers)
     struct arena *arena = arena_new("test");
     struct kernel *kernel[LENGTH(layers)];
     const struct target *target = block_kernels(arena, kernel);
+    if (target_foreign_arch(target)) {
+        cr_skip_test("the block is for another architecture");
+    }
     const char *object = build_kernels(arena, target, kernel, LENGTH(layers), "clang-19", "-c");
     static const int expected_adds[] = {28, 144, 28};
     static const int allowed[] = {0, 8, 0}; /* without the fence and renewed addresses, the second has 38 to 68 */
