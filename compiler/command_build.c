@@ -135,6 +135,11 @@ bool command_build(struct netc *n)
     if (!w || !weights_check(w, n->diags, g))
         return false;
     g->name = o->name ? o->name : g->name;
+    if (!output_name_is_valid(g->name)) {
+        diag_error_file(n->diags, CHECK_build_name, o->file,
+                        "'%s', the network's name, cannot be part of names of C: --name=NAME gives another", g->name);
+        return false;
+    }
     struct emit_options e = {.options = o->described,
                              .target = o->set ? o->set->name : o->target->name,
                              .variant = o->set,

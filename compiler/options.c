@@ -219,14 +219,19 @@ static enum build_kind kind_option(enum command c, const char *name)
           near ? near : "", near ? "'?" : "");
 }
 
-static const char *name_option(enum command c, const char *name)
+bool output_name_is_valid(const char *name)
 {
     static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_", digits[] = "0123456789";
     bool good = *name && strchr(first, *name) && strlen(name) <= 100;
     for (const char *p = name; *p; p++)
         good = good && (strchr(first, *p) || strchr(digits, *p));
-    if (!good)
-        usage(c, "--name takes letters, digits and _, no digit in front, not '%s'", name);
+    return good;
+}
+
+static const char *name_option(enum command c, const char *name)
+{
+    if (!output_name_is_valid(name))
+        usage(c, "--name takes up to 100 letters, digits and _, no digit in front, not '%s'", name);
     return name;
 }
 

@@ -50,6 +50,9 @@ struct options {
     const char *described;        /* the options that shape the code, for its banner: "-D width=8 --batch=2" */
 };
 
+/* Letters, digits and _, no digit in front, at most 100: what files and functions are called. */
+bool output_name_is_valid(const char *);
+
 /* Prints help or a message and ends the run with the exit code if there is nothing to do: help, version, wrong usage. */
 struct options read_options(struct arena *, int argc, char **argv);
 

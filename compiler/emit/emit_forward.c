@@ -108,6 +108,14 @@ const char *forward_name(struct arena *a, const struct program *p, const struct 
     return o->variant ? arena_printf(a, "%s_%s_forward", p->graph->name, p->target->isa) : "forward";
 }
 
+void put_forward_signature(struct text *t, const char *before, const char *name, const char *end)
+{
+    put_signature(t, arena_printf(t->arena,
+                                  "%svoid %s(const char *w, void *memory, const float *const *input, float *const "
+                                  "*output, int threads)%s",
+                                  before, name, end));
+}
+
 static void put_forward(struct text *t, const struct program *p, const struct program_names *n,
                         const struct emit_options *o)
 {
@@ -122,13 +130,11 @@ static void put_forward(struct text *t, const struct program *p, const struct pr
         text_add(t, "\nenum { BATCH = %d };\n", p->batch);
     text_add(t, "\n/* The whole network. w: the packed weights; memory: the workspace. */\n");
     if (o->variant)
-        text_add(
-            t, "void %s(const char *w, void *memory, const float *const *input, float *const *output, int threads);\n",
-            name);
+        put_forward_signature(t, "", name, ";\n");
+    put_forward_signature(t, o->variant ? "" : "static ", name, "\n{\n");
     text_add(t,
-             "%svoid %s(const char *w, void *memory, const float *const *input, float *const *output, int threads)\n{\n"
              "    char *const %s = memory;\n    (void)%s, (void)w;\n\n#pragma omp parallel num_threads(threads)\n    {",
-             o->variant ? "" : "static ", name, memory, memory);
+             memory, memory);
     for (const struct stage *s = p->stage; s; s = s->next)
         put_stage(t, p, n, s);
     text_add(t, "    }\n}\n");
@@ -145,7 +151,8 @@ void emit_network(struct text *t, const struct program *p, const struct emit_opt
     struct program_names names = {.arena = t->arena};
     name_places(&names, p);
     names.prefix = kernel_prefix(t->arena, p, o);
-    emit_banner(t, p, o, part ? arena_printf(t->arena, "Kernels, part %d of %d.", part, o->parts - 1) : NULL);
+    emit_banner(t, p, o, p->target->name,
+                part ? arena_printf(t->arena, "Kernels, part %d of %d.", part, o->parts - 1) : NULL);
     if (part == 0) {
         emit_contents(t, p, o);
         if (!o->variant) {

@@ -103,7 +103,7 @@ static void emit_outputs(struct text *t, const struct graph *g)
     for (size_t i = 0; i < g->n_output; i++) {
         put_tensor(t, g->output[i].name, g->output[i].node->type.shape);
         if (g->output[i].labels)
-            text_add(t, ", .labels = %s, .n_labels = %lld", labels_name(t->arena, g, i),
+            text_add(t, ",\n     .labels = %s, .n_labels = %lld", labels_name(t->arena, g, i),
                      (long long)g->output[i].n_labels);
         text_add(t, "},\n");
     }
@@ -251,7 +251,7 @@ static void emit_model(struct text *t, const struct program *const *p, int n, co
     text_add(t, "\nstatic const struct netc_variant *const all_variants[] = {");
     for (int i = 0; i < n; i++)
         if (o->variant)
-            text_add(t, "%s&%s_%s_variant", i ? ", " : "", name, p[i]->target->isa);
+            text_add(t, "%s&%s_%s_variant", i ? ",\n    " : "\n    ", name, p[i]->target->isa);
         else
             text_add(t, "&variant");
     text_add(
@@ -275,7 +275,8 @@ void emit_variant_program(struct text *t, const struct program *p, const struct 
     struct program_names names = {.arena = t->arena};
     name_places(&names, p);
     names.prefix = kernel_prefix(t->arena, p, o);
-    emit_banner(t, p, o, "What a program's runtime asks of one variant: its layers, stages and one task at a time.");
+    emit_banner(t, p, o, p->target->name,
+                "What a program's runtime asks of one variant: its layers, stages and one task at a time.");
     text_add(t, "#include \"model.h\"\n#include \"%s.%s.c\"\n", p->graph->name, p->target->isa);
     emit_variant(t, p, o, &names);
 }
@@ -285,7 +286,7 @@ void emit_program(struct text *t, const struct program *const *p, int n, const s
     struct program_names names = {.arena = t->arena};
     name_places(&names, p[0]);
     names.prefix = kernel_prefix(t->arena, p[0], o);
-    emit_banner(t, p[0], o,
+    emit_banner(t, p[0], o, o->target,
                 "What a program's runtime asks of the network beyond its API. A library does without this file.");
     emit_features(t);
     text_add(t, "#include \"model.h\"\n#include \"%s.c\"\n", p[0]->graph->name);

@@ -19,7 +19,7 @@ typedef float f32;
 #define unroll  _Pragma("GCC unroll 64") for
 #endif
 #ifdef __x86_64__
-#define anywhere __attribute__((target("no-avx"))) /* runs before it is known what the processor has */
+#define anywhere __attribute__((target("arch=x86-64"))) /* runs before it is known what the processor has */
 #else
 #define anywhere
 #endif

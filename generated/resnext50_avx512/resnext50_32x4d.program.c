@@ -546,7 +546,8 @@ static const struct netc_tensor inputs[] = {
 };
 
 static const struct netc_tensor outputs[] = {
-    {.name = "logits", .rank = 1, .shape = {1000}, .elements = 1000, .labels = resnext50_32x4d_logits_labels, .n_labels = 1000},
+    {.name = "logits", .rank = 1, .shape = {1000}, .elements = 1000,
+     .labels = resnext50_32x4d_logits_labels, .n_labels = 1000},
 };
 
 static int open_weights(struct netc_weights *to, const char *file)

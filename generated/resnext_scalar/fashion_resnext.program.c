@@ -211,7 +211,8 @@ static const struct netc_tensor inputs[] = {
 };
 
 static const struct netc_tensor outputs[] = {
-    {.name = "logits", .rank = 1, .shape = {10}, .elements = 10, .labels = fashion_resnext_logits_labels, .n_labels = 10},
+    {.name = "logits", .rank = 1, .shape = {10}, .elements = 10,
+     .labels = fashion_resnext_logits_labels, .n_labels = 10},
 };
 
 static int open_weights(struct netc_weights *to, const char *file)

@@ -18,10 +18,11 @@ GENERATED = ROOT / "generated"
 
 def check_header(path):
     """For C11 and C++11 alike, alone and twice."""
-    for language, compiler in (("c11", "clang-19"), ("c11", "gcc"), ("c++11", "clang-19")):
+    for language, compiler in (("c11", "clang-19"), ("c11", "gcc"), ("c++11", "clang-19"), ("c++11", "g++")):
         user = path.with_suffix(".user.c" if language == "c11" else ".user.cc")
         user.write_text(f'#include "{path.name}"\n#include "{path.name}"\n')
-        got = run([compiler, f"-std={language}", "-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only", user])
+        got = run([compiler, f"-std={language}", "-Wall", "-Wextra", "-pedantic", "-Wconversion",
+                   "-Wold-style-cast" if language == "c++11" else "-Wstrict-prototypes", "-Werror", "-fsyntax-only", user])
         if got.code != 0 or got.err:
             raise Failure(f"{path.name} does not compile cleanly as {language} by {compiler}\n{got.err[:3000]}")
 
