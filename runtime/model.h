@@ -42,7 +42,16 @@ struct netc_layer { /* a call of the forward, in order */
     const char *name, *kernel;
     const char *what;             /* "conv1, relu: 3x224x224 -> f32[64,112,112] c16" */
     int64_t macs;                 /* multiply-adds an image */
-    int64_t read, weights, written; /* bytes an image: of values, of weights, of the result; each counted once */
+    /* Bytes an image that its kernel touches: of values, of weights, of the result, border and pad lanes too; each counted
+     * once, however often it is loaded. What is updated in place is read and written. */
+    int64_t read, weights, written;
+    struct netc_value value;
+};
+
+struct netc_view { /* a value that no layer makes: parts, or the whole, of what layers left */
+    const char *name;
+    const char *what;             /* "layer1.0.concat: concat of layer1.0.convs.0, ... -> f32[52,14,14] c16 seg 13" */
+    int after;                    /* it is whole once so many layers are done */
     struct netc_value value;
 };
 
@@ -59,6 +68,8 @@ struct netc_variant { /* the network for one processor */
     int n_layer;
     const struct netc_stage *stage;
     int n_stage;
+    const struct netc_view *view;
+    int n_view;
     /* NULL if this processor has what the code was built for, else what it lacks ("AVX-512 VL"). */
     const char *(*lacks)(void);
     /* workspace: batch x workspace_bytes, aligned to 64. input[i]: batch x elements f32, row-major; output[i] likewise.

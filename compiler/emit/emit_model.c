@@ -112,36 +112,29 @@ static void emit_outputs(struct text *t, const struct graph *g)
 
 /* ---- layers and stages ---- */
 
-static int64_t view_bytes(const struct buffer *b)
-{
-    int64_t n = 4;
-    for (int i = 0; i < b->rank; i++)
-        n *= b->dim[i];
-    return n;
-}
-
-static void put_value(struct text *t, const struct program_names *n, const struct call *c)
+/* Where a value lies and how: struct netc_value. */
+static void put_value(struct text *t, const struct program_names *n, const struct node *v, const struct argument *a)
 {
     static const char *const place[] = {
         [MEMORY_WORKSPACE] = "NETC_WORKSPACE", [MEMORY_INPUT] = "NETC_INPUT", [MEMORY_OUTPUT] = "NETC_OUTPUT"};
-    const struct node *v = c->node;
-    for (int i = 0; v && i < c->kernel->n_buffer; i++) {
-        const struct argument *a = &c->arg[i];
-        if (c->kernel->buffer[i]->dir == DIR_IN)
-            continue;
-        text_add(t, ",\n     {%s, ", place[a->memory->kind]);
-        if (a->memory->kind == MEMORY_WORKSPACE)
-            text_add(t, "%s + %lld", memory_name(n, a->memory), (long long)a->lead);
-        else
-            text_add(t, "0");
-        text_add(t, ", %d, %d, {", a->memory->index, v->type.shape.rank);
-        for (int k = 0; k < v->type.shape.rank; k++)
-            text_add(t, "%s%lld", k ? ", " : "", (long long)v->type.shape.dim[k]);
-        struct layout y = v->type.layout;
-        bool blocks = y.kind == LAYOUT_BLOCKS;
-        text_add(t, "}, %d, %d, %d}", blocks ? y.block : 0, blocks ? y.halo : 0, blocks ? y.seg : 0);
-        return;
-    }
+    const char *start = a->memory->kind == MEMORY_WORKSPACE ? memory_name(n, a->memory) : "0";
+    text_add(t, "{%s, %s + %lld, %d, %d, {", place[a->memory->kind], start, (long long)a->lead, a->memory->index,
+             v->type.shape.rank);
+    for (int k = 0; k < v->type.shape.rank; k++)
+        text_add(t, "%s%lld", k ? ", " : "", (long long)v->type.shape.dim[k]);
+    struct layout y = v->type.layout;
+    bool blocks = y.kind == LAYOUT_BLOCKS;
+    text_add(t, "%s}, %d, %d, %d}", v->type.shape.rank ? "" : "0", blocks ? y.block : 0, blocks ? y.halo : 0,
+             blocks ? y.seg : 0);
+}
+
+/* The argument that a kernel writes its result to. */
+static const struct argument *result_of(const struct call *c)
+{
+    for (int i = 0; c->node && i < c->kernel->n_buffer; i++)
+        if (c->kernel->buffer[i]->dir != DIR_IN)
+            return &c->arg[i];
+    return NULL;
 }
 
 static int emit_layers(struct text *t, const struct program *p, const struct program_names *names)
@@ -152,23 +145,39 @@ static int emit_layers(struct text *t, const struct program *p, const struct pro
         for (struct call *c = s->call; c; c = c->next, n++) {
             int64_t read = 0, weights = 0, written = 0;
             for (int i = 0; i < c->kernel->n_buffer; i++) {
-                int64_t bytes = view_bytes(c->kernel->buffer[i]);
-                if (c->arg[i].memory->kind == MEMORY_WEIGHTS)
-                    weights += bytes;
-                else {
-                    read += c->kernel->buffer[i]->dir != DIR_OUT ? bytes : 0;
-                    written += c->kernel->buffer[i]->dir != DIR_IN ? bytes : 0;
-                }
+                const struct buffer *b = c->kernel->buffer[i];
+                int64_t loaded = b->dir != DIR_OUT ? kernel_touches(c->kernel, b, false) : 0;
+                *(c->arg[i].memory->kind == MEMORY_WEIGHTS ? &weights : &read) += loaded;
+                written += b->dir != DIR_IN ? kernel_touches(c->kernel, b, true) : 0;
             }
             text_add(t, "    {\"%s\", \"%s\",\n     ", c->layer, c->kernel->name);
             put_string(t, c->comment);
             text_add(t, ",\n     %lld, %lld, %lld, %lld", (long long)c->kernel->macs, (long long)read,
                      (long long)weights, (long long)written);
-            put_value(t, names, c);
+            if (result_of(c)) {
+                text_add(t, ",\n     ");
+                put_value(t, names, c->node, result_of(c));
+            }
             text_add(t, "},\n");
         }
     text_add(t, "};\n");
     return n;
+}
+
+static void emit_views(struct text *t, const struct program *p, const struct program_names *names)
+{
+    if (!p->n_view)
+        return;
+    text_add(t, "\nstatic const struct netc_view views[] = {\n");
+    for (size_t i = 0; i < p->n_view; i++) {
+        const struct program_view *v = &p->view[i];
+        text_add(t, "    {\"%s\",\n     ", v->node->name);
+        put_string(t, v->comment);
+        text_add(t, ",\n     %d, ", v->after);
+        put_value(t, names, v->node, &v->place);
+        text_add(t, "},\n");
+    }
+    text_add(t, "};\n");
 }
 
 static int emit_stages(struct text *t, const struct program *p)
@@ -218,6 +227,7 @@ static void emit_variant(struct text *t, const struct program *p, const struct e
 {
     emit_call(t, p, n);
     int n_layer = emit_layers(t, p, n), n_stage = emit_stages(t, p);
+    emit_views(t, p, n);
     if (o->variant)
         text_add(t, "\nextern const struct netc_variant %s_%s_variant;\nconst struct netc_variant %s_%s_variant = {\n",
                  p->graph->name, p->target->isa, p->graph->name, p->target->isa);
@@ -226,8 +236,9 @@ static void emit_variant(struct text *t, const struct program *p, const struct e
     text_add(
         t,
         "    .target = \"%s\", .workspace_bytes = IMAGE_BYTES,\n    .layer = layers, .n_layer = %d, .stage = stages, "
-        ".n_stage = %d,\n    .lacks = lacks, .run = %s, .call = call, .peak_slice = peak_slice,\n};\n",
-        p->target->name, n_layer, n_stage, forward_name(t->arena, p, o));
+        ".n_stage = %d,\n    .view = %s, .n_view = %zu,\n"
+        "    .lacks = lacks, .run = %s, .call = call, .peak_slice = peak_slice,\n};\n",
+        p->target->name, n_layer, n_stage, p->n_view ? "views" : "NULL", p->n_view, forward_name(t->arena, p, o));
 }
 
 static void emit_model(struct text *t, const struct program *const *p, int n, const struct emit_options *o)

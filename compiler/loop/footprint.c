@@ -224,6 +224,70 @@ struct footprint kernel_writes(const struct kernel *kernel, const struct buffer 
     return footprint(kernel, buffer, true);
 }
 
+/* ---- how much of a buffer ---- */
+
+/* Of sums met[0 .. n) those that one more summand makes, k * turn for turn in [0, turns): a place is met if one is at most
+ * turns - 1 steps of k before it. */
+static void add_summand(struct arena *arena, bool *met, int64_t n, int64_t k, int64_t turns)
+{
+    int64_t *since = NEW_ARRAY(arena, int64_t, n);
+    for (int64_t i = 0; i < n; i++) {
+        since[i] = met[i] ? 0 : i < k ? turns : since[i - k] + 1;
+        met[i] = since[i] < turns;
+    }
+}
+
+/* The positions of dimension d that an access meets are added to met. Guards count as far as they narrow variables. */
+static void mark_positions(struct arena *arena, const struct access *access, int d, bool *met)
+{
+    const struct affine *form = &access->ref->at[d];
+    const struct buffer *buffer = access->ref->buffer;
+    int64_t least = form->c, span = d == buffer->rank - 1 ? access->width : 1;
+    for (int i = 0; i < form->n; i++) {
+        const struct range *r = &access->scope->range[form->term[i].var->id];
+        int64_t k = form->term[i].k;
+        least += k * (k < 0 ? r->hi - 1 : r->lo);
+        span += (k < 0 ? -k : k) * (r->hi - 1 - r->lo);
+    }
+    bool *sum = NEW_ARRAY(arena, bool, span);
+    sum[0] = true;
+    add_summand(arena, sum, span, 1, d == buffer->rank - 1 ? access->width : 1);
+    for (int i = 0; i < form->n; i++) {
+        const struct range *r = &access->scope->range[form->term[i].var->id];
+        add_summand(arena, sum, span, form->term[i].k < 0 ? -form->term[i].k : form->term[i].k, r->hi - r->lo);
+    }
+    for (int64_t i = 0; i < span; i++) {
+        int64_t at = least + i;
+        if (sum[i] && at >= 0 && at < buffer->dim[d]) {
+            met[at] = true;
+        }
+    }
+}
+
+int64_t kernel_touches(const struct kernel *kernel, const struct buffer *buffer, bool stores)
+{
+    enum { LINE = 64 / sizeof(float) };
+    struct arena *arena = arena_new("touches");
+    struct accesses list = kernel_accesses(arena, kernel);
+    int64_t elements = 1;
+    for (int d = 0; d < buffer->rank; d++) {
+        bool *met = NEW_ARRAY(arena, bool, buffer->dim[d]);
+        int64_t count = 0;
+        for (size_t i = 0; i < list.count; i++) {
+            if (list.at[i].ref->buffer == buffer && list.at[i].is_store == stores) {
+                mark_positions(arena, &list.at[i], d, met);
+            }
+        }
+        for (int64_t i = 0; i < buffer->dim[d]; i++) {
+            count += met[i];
+        }
+        bool whole = count && d > 0 && d == buffer->rank - 1 && buffer->dim[d] <= LINE;
+        elements *= whole ? buffer->dim[d] : count;
+    }
+    arena_free(arena);
+    return elements * (int64_t)sizeof(float);
+}
+
 /* ---- conflicts ---- */
 
 static int64_t buffer_bytes(const struct buffer *buffer)

@@ -189,6 +189,12 @@ struct pack {
     int rank;                 /* of the packed array */
     int64_t dim[MAX_BUFFER_RANK];
 };
+struct program_view { /* a value that no call makes: it is parts, or the whole, of what calls wrote (for --dump; not in the text) */
+    const struct node *node;
+    struct argument place;
+    const char *comment; /* as a call's */
+    int after;           /* it is whole once so many calls are done */
+};
 struct program {
     struct arena *arena;
     const struct graph *graph;
@@ -199,6 +205,8 @@ struct program {
     size_t n_memory, cap_memory;
     struct pack *pack;      /* the weights, in the order of the blob */
     size_t n_pack, cap_pack;
+    struct program_view *view;
+    size_t n_view, cap_view;
     struct stage *stage;
     int n_epoch;
     int64_t workspace_bytes, weights_bytes;
@@ -319,6 +327,9 @@ struct footprint {
 };
 struct footprint kernel_reads(const struct kernel *, const struct buffer *);
 struct footprint kernel_writes(const struct kernel *, const struct buffer *);
+/* The bytes of a buffer that all tasks together load (or store), each counted once: the positions met in each dimension, multiplied.
+ * So the rows and columns that a stride skips do not count; of a block of channels, which is a cache line at most, all lanes do. */
+int64_t kernel_touches(const struct kernel *, const struct buffer *, bool stores);
 /* The memory for whose sake the second call, in a later place of the same stage or in a later stage of the same epoch, needs a barrier
  * before it; NULL: none. The rule is conservative. parallelise asks it and program_verify checks with it. */
 const struct memory *calls_conflict(const struct program *, const struct stage *, const struct call *, const struct stage *, const struct call *);

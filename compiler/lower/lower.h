@@ -31,6 +31,7 @@ struct conv_dims {
 struct conv_dims conv_dims(const struct node *);
 
 /* ---- nest.c: the kit ---- */
+struct argument value_place(const struct program *, const struct node *value); /* where it lies; memory NULL: nowhere */
 struct lowering {
     struct program *program;
     const struct target *target;
@@ -97,6 +98,7 @@ struct kernel *lower_generic(struct lowering *);
 const char *kernel_name(struct arena *, const struct node *, const struct target *);
 const char *kernel_comment(struct arena *, const struct node *);
 const char *call_comment(struct arena *, const struct node *);
+const char *view_comment(struct arena *, const struct node *);
 
 /* ---- program.c: the whole graph; stages one a kernel, in the order of the nodes ---- */
 struct program *lower(struct graph *, struct pass_context *);

@@ -112,3 +112,14 @@ const char *call_comment(struct arena *arena, const struct node *n)
     text_add(&t, ": %s -> %s", shape_text(arena, n->in[0]->type.shape), type_text(arena, n->type));
     return text_string(&t);
 }
+
+/* "layer1.0.concat: concat of layer1.0.convs.0, layer1.0.convs.1 -> f32[26,14,14] c16 seg 13" */
+const char *view_comment(struct arena *arena, const struct node *n)
+{
+    struct text t = {.arena = arena};
+    text_add(&t, "%s: %s of ", n->name, op_info(n->op)->name);
+    for (int i = 0; i < n->n_in; i++)
+        text_add(&t, "%s%s", i ? ", " : "", n->in[i]->name);
+    text_add(&t, " -> %s", type_text(arena, n->type));
+    return text_string(&t);
+}

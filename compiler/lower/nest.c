@@ -55,12 +55,12 @@ static int64_t block_bytes(const struct node *v)
     return (v->type.shape.dim[1] + 2 * y.halo) * (v->type.shape.dim[2] + 2 * y.halo) * y.block * 4;
 }
 
-static struct memory *memory_of(struct lowering *l, const struct node *value)
+struct argument value_place(const struct program *p, const struct node *value)
 {
-    for (size_t i = 0; i < l->program->n_memory; i++)
-        if (l->program->memory[i]->id == value->storage->id)
-            return l->program->memory[i];
-    return NULL;
+    for (size_t i = 0; value->storage && i < p->n_memory; i++)
+        if (p->memory[i]->id == value->storage->id)
+            return (struct argument){p->memory[i], value->lead * block_bytes(value)};
+    return (struct argument){0};
 }
 
 static struct buffer *declare(struct lowering *l, enum direction dir, const char *name, int rank, const int64_t *dim,
@@ -72,7 +72,7 @@ static struct buffer *declare(struct lowering *l, enum direction dir, const char
 
 struct buffer *use_value(struct lowering *l, enum direction dir, const char *name, const struct node *v)
 {
-    struct argument a = {memory_of(l, v), v->lead * block_bytes(v)};
+    struct argument a = value_place(l->program, v);
     struct layout y = v->type.layout;
     if (y.kind == LAYOUT_PLAIN) {
         int64_t dim[3] = {(shape_elements(v->type.shape) + BLOCK - 1) / BLOCK, 1, BLOCK};
@@ -88,7 +88,7 @@ struct buffer *use_rows(struct lowering *l, enum direction dir, const char *name
 {
     int64_t one = 1;
     bool scalar = v->type.shape.rank == 0;
-    struct argument a = {memory_of(l, v), v->lead * block_bytes(v)};
+    struct argument a = value_place(l->program, v);
     return declare(l, dir, name, scalar ? 1 : v->type.shape.rank, scalar ? &one : v->type.shape.dim, a);
 }
 

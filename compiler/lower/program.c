@@ -87,6 +87,16 @@ static struct call *lower_node(struct program *p, struct node *n, const struct t
     return c;
 }
 
+/* What has a name and a place, but is made by no kernel. Constants are no results. */
+static void add_view(struct program *p, const struct node *n, int after)
+{
+    struct program_view v = {n, value_place(p, n), NULL, after};
+    if (n->n_in == 0 || !v.place.memory || v.place.memory->kind == MEMORY_WEIGHTS)
+        return;
+    v.comment = view_comment(p->arena, n);
+    PUSH(p->arena, p->view, p->n_view, p->cap_view, v);
+}
+
 static struct stage *one_stage(struct program *p, struct call *c)
 {
     struct stage *s = NEW(p->arena, struct stage);
@@ -102,12 +112,15 @@ struct program *lower(struct graph *g, struct pass_context *c)
     *p = (struct program){.arena = c->module, .graph = g, .target = c->target, .batch = c->batch};
     add_memories(p, g);
     struct stage **tail = &p->stage;
-    for (size_t i = 0; i < g->n_node; i++) {
+    for (size_t i = 0, calls = 0; i < g->n_node; i++) {
         struct node *n = g->node[i];
-        if (!lowering_of[n->algorithm])
+        if (!lowering_of[n->algorithm]) {
+            add_view(p, n, (int)calls);
             continue;
+        }
         *tail = one_stage(p, lower_node(p, n, c->target));
         tail = &(*tail)->next;
+        calls++;
     }
     return p;
 }

@@ -256,11 +256,11 @@ static const struct netc_layer layers[] = {
      {NETC_WORKSPACE, m_pixels_blocks + 0, 0, 3, {3, 224, 224}, 3, 3, 0}},
     {"conv1", "conv7x7s2_3to64_112x112_relu__avx512_1x14x32",
      "conv1, relu: 3x224x224 -> f32[64,112,112] c16 halo 1",
-     118013952, 634800, 37888, 3326976,
+     118013952, 629292, 37888, 3326976,
      {NETC_WORKSPACE, m_conv1 + 0, 0, 3, {64, 112, 112}, 16, 1, 0}},
     {"max_pool", "max_pool_64x56x56__avx512",
      "max_pool: 64x112x112 -> f32[64,56,56] c16",
-     0, 3326976, 0, 802816,
+     0, 3268864, 0, 802816,
      {NETC_WORKSPACE, m_max_pool + 0, 0, 3, {64, 56, 56}, 16, 0, 0}},
     {"layer1.0.conv1", "conv1x1_64to128_56x56_relu__avx512_1x14x32",
      "layer1.0.conv1, relu: 64x56x56 -> f32[128,56,56] c16 halo 1",
@@ -308,7 +308,7 @@ static const struct netc_layer layers[] = {
      {NETC_WORKSPACE, m_layer2_0_conv1 + 0, 0, 3, {256, 56, 56}, 16, 1, 0}},
     {"layer2.0.conv2", "gconv3x3s2_256to256in32_28x28_relu__avx512_spread_1x14x16",
      "layer2.0.conv2, relu: 256x56x56 -> f32[256,28,28] c16",
-     14450688, 3444736, 74752, 802816,
+     14450688, 3326976, 74752, 802816,
      {NETC_WORKSPACE, m_layer2_0_conv2 + 0, 0, 3, {256, 28, 28}, 16, 0, 0}},
     {"layer2.0.conv3", "conv1x1_256to512_28x28__avx512_1x14x32",
      "layer2.0.conv3: 256x28x28 -> f32[512,28,28] c16",
@@ -316,7 +316,7 @@ static const struct netc_layer layers[] = {
      {NETC_WORKSPACE, m_layer2_0_conv3 + 0, 0, 3, {512, 28, 28}, 16, 0, 0}},
     {"layer2.0.downsample.0", "conv1x1s2_256to512_28x28_add_relu__avx512_1x14x32",
      "layer2.0.downsample.0, add layer2.0.conv3, relu: 256x56x56 -> f32[512,28,28] c16",
-     102760448, 4816896, 526336, 1605632,
+     102760448, 2408448, 526336, 1605632,
      {NETC_WORKSPACE, m_layer2_0_conv3 + 0, 0, 3, {512, 28, 28}, 16, 0, 0}},
     {"layer2.1.conv1", "conv1x1_512to256_28x28_relu__avx512_1x14x32",
      "layer2.1.conv1, relu: 512x28x28 -> f32[256,28,28] c16 halo 1",
@@ -360,7 +360,7 @@ static const struct netc_layer layers[] = {
      {NETC_WORKSPACE, m_layer3_0_conv1 + 0, 0, 3, {512, 28, 28}, 16, 1, 0}},
     {"layer3.0.conv2", "gconv3x3s2_512to512in32_14x14_relu__avx512_1x14x16",
      "layer3.0.conv2, relu: 512x28x28 -> f32[512,14,14] c16",
-     14450688, 1843200, 296960, 401408,
+     14450688, 1722368, 296960, 401408,
      {NETC_WORKSPACE, m_layer3_0_conv2 + 0, 0, 3, {512, 14, 14}, 16, 0, 0}},
     {"layer3.0.conv3", "conv1x1_512to1024_14x14__avx512_1x14x32",
      "layer3.0.conv3: 512x14x14 -> f32[1024,14,14] c16",
@@ -368,7 +368,7 @@ static const struct netc_layer layers[] = {
      {NETC_WORKSPACE, m_layer3_0_conv3 + 0, 0, 3, {1024, 14, 14}, 16, 0, 0}},
     {"layer3.0.downsample.0", "conv1x1s2_512to1024_14x14_add_relu__avx512_1x14x32",
      "layer3.0.downsample.0, add layer3.0.conv3, relu: 512x28x28 -> f32[1024,14,14] c16",
-     102760448, 2408448, 2101248, 802816,
+     102760448, 1204224, 2101248, 802816,
      {NETC_WORKSPACE, m_layer3_0_conv3 + 0, 0, 3, {1024, 14, 14}, 16, 0, 0}},
     {"layer3.1.conv1", "conv1x1_1024to512_14x14_relu__avx512_1x14x32",
      "layer3.1.conv1, relu: 1024x14x14 -> f32[512,14,14] c16 halo 1",
@@ -436,7 +436,7 @@ static const struct netc_layer layers[] = {
      {NETC_WORKSPACE, m_layer4_0_conv1 + 0, 0, 3, {1024, 14, 14}, 16, 1, 0}},
     {"layer4.0.conv2", "gconv3x3s2_1024to1024in32_7x7_relu__avx512_1x7x32",
      "layer4.0.conv2, relu: 1024x14x14 -> f32[1024,7,7] c16",
-     14450688, 1048576, 1183744, 200704,
+     14450688, 921600, 1183744, 200704,
      {NETC_WORKSPACE, m_layer4_0_conv2 + 0, 0, 3, {1024, 7, 7}, 16, 0, 0}},
     {"layer4.0.conv3", "conv1x1_1024to2048_7x7__avx512_13x32",
      "layer4.0.conv3: 1024x7x7 -> f32[2048,7,7] c16",
@@ -444,7 +444,7 @@ static const struct netc_layer layers[] = {
      {NETC_WORKSPACE, m_layer4_0_conv3 + 0, 0, 3, {2048, 7, 7}, 16, 0, 0}},
     {"layer4.0.downsample.0", "conv1x1s2_1024to2048_7x7_add_relu__avx512_1x7x32",
      "layer4.0.downsample.0, add layer4.0.conv3, relu: 1024x14x14 -> f32[2048,7,7] c16",
-     102760448, 1204224, 8396800, 401408,
+     102760448, 602112, 8396800, 401408,
      {NETC_WORKSPACE, m_layer4_0_conv3 + 0, 0, 3, {2048, 7, 7}, 16, 0, 0}},
     {"layer4.1.conv1", "conv1x1_2048to1024_7x7_relu__avx512_1x7x32",
      "layer4.1.conv1, relu: 2048x7x7 -> f32[1024,7,7] c16 halo 1",
@@ -481,7 +481,7 @@ static const struct netc_layer layers[] = {
     {"fc.rows", "convert_1000__avx512",
      "fc.rows: 1000 -> f32[1000] rows",
      0, 4000, 0, 4000,
-     {NETC_OUTPUT, 0, 0, 1, {1000}, 0, 0, 0}},
+     {NETC_OUTPUT, 0 + 0, 0, 1, {1000}, 0, 0, 0}},
 };
 
 static const struct netc_stage stages[] = {
@@ -529,9 +529,19 @@ static const struct netc_stage stages[] = {
     {57, 1, {1, 1}, "fc.rows needs fc of other threads"},
 };
 
+static const struct netc_view views[] = {
+    {"global_avg_pool.plain",
+     "global_avg_pool.plain: convert of global_avg_pool -> f32[2048,1,1] plain",
+     56, {NETC_WORKSPACE, m_global_avg_pool + 0, 0, 3, {2048, 1, 1}, 0, 0, 0}},
+    {"reshape",
+     "reshape: reshape of global_avg_pool.plain -> f32[2048] plain",
+     56, {NETC_WORKSPACE, m_global_avg_pool + 0, 0, 1, {2048}, 0, 0, 0}},
+};
+
 static const struct netc_variant variant = {
     .target = "x86-64-v4", .workspace_bytes = IMAGE_BYTES,
     .layer = layers, .n_layer = 58, .stage = stages, .n_stage = 42,
+    .view = views, .n_view = 2,
     .lacks = lacks, .run = forward, .call = call, .peak_slice = peak_slice,
 };
 

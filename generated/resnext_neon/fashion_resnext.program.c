@@ -141,7 +141,7 @@ static const struct netc_layer layers[] = {
      {NETC_WORKSPACE, m_layer2_0_conv1 + 0, 0, 3, {128, 14, 14}, 16, 1, 0}},
     {"layer2.0.conv2", "gconv3x3s2_128to128in8_7x7_relu__neon_1x7x8",
      "layer2.0.conv2, relu: 128x14x14 -> f32[128,7,7] c16",
-     903168, 131072, 74240, 25088,
+     903168, 115200, 74240, 25088,
      {NETC_WORKSPACE, m_layer2_0_conv2 + 0, 0, 3, {128, 7, 7}, 16, 0, 0}},
     {"layer2.0.conv3", "conv1x1_128to256_7x7__neon_1x7x8",
      "layer2.0.conv3: 128x7x7 -> f32[256,7,7] c16",
@@ -149,7 +149,7 @@ static const struct netc_layer layers[] = {
      {NETC_WORKSPACE, m_layer2_0_conv3 + 0, 0, 3, {256, 7, 7}, 16, 0, 0}},
     {"layer2.0.downsample.0", "conv1x1s2_128to256_7x7_add_relu__neon_1x7x8",
      "layer2.0.downsample.0, add layer2.0.conv3, relu: 128x14x14 -> f32[256,7,7] c16",
-     1605632, 150528, 132096, 50176,
+     1605632, 75264, 132096, 50176,
      {NETC_WORKSPACE, m_layer2_0_conv3 + 0, 0, 3, {256, 7, 7}, 16, 0, 0}},
     {"layer2.1.conv1", "conv1x1_256to128_7x7_relu__neon_1x7x8",
      "layer2.1.conv1, relu: 256x7x7 -> f32[128,7,7] c16 halo 1",
@@ -174,7 +174,7 @@ static const struct netc_layer layers[] = {
     {"fc.rows", "convert_10__neon",
      "fc.rows: 10 -> f32[10] rows",
      0, 40, 0, 40,
-     {NETC_OUTPUT, 0, 0, 1, {10}, 0, 0, 0}},
+     {NETC_OUTPUT, 0 + 0, 0, 1, {10}, 0, 0, 0}},
 };
 
 static const struct netc_stage stages[] = {
@@ -193,9 +193,19 @@ static const struct netc_stage stages[] = {
     {19, 1, {1, 1}, "fc.rows needs fc of other threads"},
 };
 
+static const struct netc_view views[] = {
+    {"global_avg_pool.plain",
+     "global_avg_pool.plain: convert of global_avg_pool -> f32[256,1,1] plain",
+     18, {NETC_WORKSPACE, m_global_avg_pool + 0, 0, 3, {256, 1, 1}, 0, 0, 0}},
+    {"reshape",
+     "reshape: reshape of global_avg_pool.plain -> f32[256] plain",
+     18, {NETC_WORKSPACE, m_global_avg_pool + 0, 0, 1, {256}, 0, 0, 0}},
+};
+
 static const struct netc_variant variant = {
     .target = "aarch64", .workspace_bytes = IMAGE_BYTES,
     .layer = layers, .n_layer = 20, .stage = stages, .n_stage = 13,
+    .view = views, .n_view = 2,
     .lacks = lacks, .run = forward, .call = call, .peak_slice = peak_slice,
 };
 
