@@ -1,4 +1,4 @@
-/* --bench: how long one batch takes, beside what the processor could do.
+/* --bench: how long one batch takes, beside what the processor could do; --profile: and where that time goes, profile.c.
  *
  * The peak (multiply-adds in registers, on as many threads) is measured between the runs, since a processor's clock
  * and its neighbours change from one second to the next: medians of figures that were taken side by side can be
@@ -73,13 +73,15 @@ static double measure_peak(int threads)
     return operations / (last - first) * 1e-9;
 }
 
-static void measure(const struct options *options, struct samples *times, struct samples *peaks)
+static void measure(const struct options *options, struct session *session, struct samples *times,
+                    struct samples *peaks, struct profile *profile)
 {
-    struct session session = session_open();
-    fill_inputs(&session);
     const double begin = now();
     for (int i = 0; i < LEAST_WARM_UP || now() < begin + warm_up_seconds; i++) {
-        session_run(&session, options->threads);
+        session_run(session, options->threads);
+    }
+    if (profile) {
+        profile_check(profile, session);
     }
     measure_peak(options->threads);
     double next_peak = 0;
@@ -91,34 +93,68 @@ static void measure(const struct options *options, struct samples *times, struct
             next_peak = now() + peak_every;
         }
         const double before = now();
-        session_run(&session, options->threads);
+        session_run(session, options->threads);
         add_sample(times, 1e3 * (now() - before));
+        if (profile) {
+            profile_run(profile, session);
+        }
     }
-    session_close(&session);
     qsort(times->value, (size_t)times->count, sizeof *times->value, compare);
     qsort(peaks->value, (size_t)peaks->count, sizeof *peaks->value, compare);
+}
+
+static void tell_bench(const struct options *options, const struct samples *times, const struct samples *peaks,
+                       const struct profile_times *profile)
+{
+    const double median = quantile(times, 0.5), least = times->value[0], peak = quantile(peaks, 0.5);
+    const double p10 = quantile(times, 0.1), p90 = quantile(times, 0.9);
+    const double gflops = 2e-6 * (double)netc_model.macs * netc_model.batch / median;
+    if (options->json) {
+        json_t *all =
+            json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "network", netc_model.name,
+                      "target", network.variant->target, "threads", options->threads, "batch", netc_model.batch, "runs",
+                      times->count, "median_ms", median, "min_ms", least, "p10_ms", p10, "p90_ms", p90, "gflops",
+                      gflops, "peak_gflops", peak, "share", gflops / peak);
+        if (profile) {
+            json_profile(all, profile, peak);
+        }
+        print_json(all);
+        return;
+    }
+    printf("%s for %s: batch %d, %d thread%s, %d runs\n", netc_model.name, network.variant->target, netc_model.batch,
+           options->threads, options->threads > 1 ? "s" : "", times->count);
+    printf("median %.4g ms   minimum %.4g ms   10 %% to 90 %% of the runs %.4g to %.4g ms\n", median, least, p10, p90);
+    printf("%.1f GFLOP/s, %.1f %% of the peak of %.1f GFLOP/s measured between the runs\n", gflops, 100 * gflops / peak,
+           peak);
+    if (profile) {
+        print_profile(profile, median, peak, options->top);
+    }
 }
 
 void run_bench(const struct options *options)
 {
     struct samples times = {0}, peaks = {0};
-    measure(options, &times, &peaks);
-    const double median = quantile(&times, 0.5), least = times.value[0], peak = quantile(&peaks, 0.5);
-    const double p10 = quantile(&times, 0.1), p90 = quantile(&times, 0.9);
-    const double gflops = 2e-6 * (double)netc_model.macs * netc_model.batch / median;
-    if (options->json) {
-        print_json(json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "network", netc_model.name,
-                             "target", network.variant->target, "threads", options->threads, "batch", netc_model.batch,
-                             "runs", times.count, "median_ms", median, "min_ms", least, "p10_ms", p10, "p90_ms", p90,
-                             "gflops", gflops, "peak_gflops", peak, "share", gflops / peak));
+    FILE *trace = options->trace ? output_begin(options->trace) : NULL; /* before the work: it may not be writable */
+    struct session session = session_open();
+    fill_inputs(&session);
+    if (!options->profile) {
+        measure(options, &session, &times, &peaks, NULL);
+        tell_bench(options, &times, &peaks, NULL);
     } else {
-        printf("%s for %s: batch %d, %d thread%s, %d runs\n", netc_model.name, network.variant->target,
-               netc_model.batch, options->threads, options->threads > 1 ? "s" : "", times.count);
-        printf("median %.4g ms   minimum %.4g ms   10 %% to 90 %% of the runs %.4g to %.4g ms\n", median, least, p10,
-               p90);
-        printf("%.1f GFLOP/s, %.1f %% of the peak of %.1f GFLOP/s measured between the runs\n", gflops,
-               100 * gflops / peak, peak);
+        struct profile profile = profile_open(options->threads);
+        measure(options, &session, &times, &peaks, &profile);
+        struct profile_times found = profile_times(&profile);
+        if (trace) {
+            write_trace(trace, &session, options->threads, found.total);
+            output_end();
+        }
+        if (trace != stdout) {
+            tell_bench(options, &times, &peaks, &found);
+        }
+        free_profile_times(&found);
+        profile_close(&profile);
     }
+    session_close(&session);
     free(times.value);
     free(peaks.value);
 }

@@ -80,16 +80,15 @@ static void finish_turn(struct run *run, int64_t number)
     pthread_mutex_unlock(&run->lock);
 }
 
-/* why is "" afterwards if all went well. */
-static void prepare(const struct run *run, int64_t picture, float *input, char why[WHY_ROOM])
+void picture_from_file(const char *path, bool exif, float *input, char why[WHY_ROOM])
 {
     size_t n;
     struct picture decoded = {0};
-    uint8_t *bytes = file_bytes(run->list->path[picture], &n, why, WHY_ROOM);
+    uint8_t *bytes = file_bytes(path, &n, why, WHY_ROOM);
     if (!bytes) {
         return;
     }
-    const char *wrong = picture_decode(bytes, n, run->options->exif, &decoded, why, WHY_ROOM);
+    const char *wrong = picture_decode(bytes, n, exif, &decoded, why, WHY_ROOM);
     free(bytes);
     if (!wrong) {
         wrong = picture_to_tensor(&netc_model.input[0], &decoded, input, why, WHY_ROOM);
@@ -98,6 +97,11 @@ static void prepare(const struct run *run, int64_t picture, float *input, char w
     if (wrong != why) {
         snprintf(why, WHY_ROOM, "%s", wrong ? wrong : "");
     }
+}
+
+static void prepare(const struct run *run, int64_t picture, float *input, char why[WHY_ROOM])
+{
+    picture_from_file(run->list->path[picture], run->options->exif, input, why);
 }
 
 /* The network on what stands in the session's input, unless nothing does. */
@@ -208,9 +212,9 @@ static void classify(struct run *run)
     pthread_mutex_destroy(&run->lock);
 }
 
-static void check_network(const struct options *options)
+void check_pictures_fit(void)
 {
-    const struct netc_tensor *input = netc_model.input, *output = netc_model.output;
+    const struct netc_tensor *input = netc_model.input;
     if (netc_model.n_input != 1) {
         fail("pictures need a network of one input, this has %d: use --tensor=NAME:FILE.npy for each",
              netc_model.n_input);
@@ -220,6 +224,12 @@ static void check_network(const struct options *options)
              "--tensor=FILE.npy",
              input->name, shape_text(input->rank, input->shape));
     }
+}
+
+static void check_network(const struct options *options)
+{
+    const struct netc_tensor *output = netc_model.output;
+    check_pictures_fit();
     if (options->quiet && !options->output && output->rank != 1) {
         fail("--quiet prints the best class, and '%s' %s is no vector of classes: use --json or --output", output->name,
              shape_text(output->rank, output->shape));

@@ -24,17 +24,18 @@ int main(int argc, char **argv)
     json_set_alloc_funcs(allocate_json, free);
     signal(SIGXFSZ, SIG_IGN); /* a limit of files is told like a full disk */
     struct options options = read_options(argc, argv);
-    if (options.mode != MODE_INFO) {
+    if (options.mode != MODE_INFO && options.mode != MODE_LAYERS) {
         network_open(&options);
         settle_threads(&options);
     }
     switch (options.mode) {
-    case MODE_PICTURES: good = run_pictures(&options); break;
-    case MODE_TENSOR: run_tensors(&options); break;
+    case MODE_PICTURES: good = options.n_dump ? run_dump(&options) : run_pictures(&options); break;
+    case MODE_TENSOR: options.n_dump ? (void)run_dump(&options) : run_tensors(&options); break;
     case MODE_DATASET: run_dataset(&options); break;
     case MODE_BENCH: run_bench(&options); break;
     case MODE_INFO: print_info(&options); break;
-    case MODE_NONE: fail_usage("nothing to do: give pictures, --tensor, --dataset, --bench or --info");
+    case MODE_LAYERS: list_layers(&options); break;
+    case MODE_NONE: fail_usage("nothing to do: give pictures, --tensor, --dataset, --bench, --profile or --info");
     }
     network_close();
     finish_stdout();

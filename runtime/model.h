@@ -31,7 +31,7 @@ struct netc_tensor {
 enum netc_place { NETC_WORKSPACE, NETC_INPUT, NETC_OUTPUT };
 struct netc_value { /* where a layer leaves its result, and how: LOOP_IR.md, layouts */
     enum netc_place place;
-    int64_t at;                   /* byte of its first element: in the workspace of one image; 0 for an output */
+    int64_t at;                   /* byte of its first element: in the workspace, input or output of one image */
     int index;                    /* of the input or output */
     int rank;
     int64_t shape[NETC_MAX_RANK];
@@ -49,8 +49,7 @@ struct netc_layer { /* a call of the forward, in order */
 };
 
 struct netc_view { /* a value that no layer makes: parts, or the whole, of what layers left */
-    const char *name;
-    const char *what;             /* "layer1.0.concat: concat of layer1.0.convs.0, ... -> f32[52,14,14] c16 seg 13" */
+    const char *name, *what;
     int after;                    /* it is whole once so many layers are done */
     struct netc_value value;
 };

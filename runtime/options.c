@@ -24,6 +24,9 @@ static const char help[] =
     "                            a network with several inputs takes one --tensor=NAME:FILE for each\n"
     "  --dataset=IMAGES,LABELS   classify an IDX pair (also gzip): accuracy, confusion matrix, pictures a second\n"
     "  --bench                   time the network, beside the processor's peak\n"
+    "  --profile                 --bench, and a row a kernel call: time, share of the run, GFLOP/s, share of the peak,\n"
+    "                            bytes; what threads wait is a row of its own, and the rows add up\n"
+    "  --profile=FILE.json       and one run as a trace for chrome://tracing or Perfetto (\"-\": only that)\n"
     "  --info                    what this program is\n"
     "\n"
     "Options:\n"
@@ -31,11 +34,14 @@ static const char help[] =
     "                            FILE.safetensors (\"-\": .npy to standard output), a row a picture, in order, NaN "
     "for\n"
     "                            one that cannot be read; without it the answers are printed\n"
+    "  --dump=LAYER              with pictures or --tensor: run no further than this layer and write its values to\n"
+    "                            LAYER.npy, or to --output; several, or --dump=all, to one FILE.safetensors.\n"
+    "                            --dump=help lists the layers\n"
     "  --contact-sheet=FILE.png  with --dataset: draw pictures with their true and predicted classes\n"
     "  --exif                    with pictures: turn them as their orientation tag says\n"
     "  --quiet                   with pictures: a line each, the path, a tab, the best class; no progress bar\n"
-    "  --top=K                   how many classes are printed (5)\n"
-    "  --runs=N                  with --bench: timed runs (default: about two seconds of them)\n"
+    "  --top=K                   how many classes are printed, or layers below the table of --profile (5)\n"
+    "  --runs=N                  with --bench and --profile: timed runs (default: about two seconds of them)\n"
     "  --threads=N               (default: the cores that this process may use)\n"
     "  --weights-file=FILE       packed weights (netc pack) in the place of the program's own\n"
     "  --target=NAME             of a program for several processors: the code to run (default: the best)\n"
@@ -48,6 +54,8 @@ enum {
     OPT_DATASET,
     OPT_SHEET,
     OPT_BENCH,
+    OPT_PROFILE,
+    OPT_DUMP,
     OPT_INFO,
     OPT_RUNS,
     OPT_THREADS,
@@ -66,6 +74,8 @@ static const struct option known[] = {
     {"dataset", required_argument, NULL, OPT_DATASET},
     {"contact-sheet", required_argument, NULL, OPT_SHEET},
     {"bench", no_argument, NULL, OPT_BENCH},
+    {"profile", optional_argument, NULL, OPT_PROFILE},
+    {"dump", required_argument, NULL, OPT_DUMP},
     {"info", no_argument, NULL, OPT_INFO},
     {"runs", required_argument, NULL, OPT_RUNS},
     {"threads", required_argument, NULL, OPT_THREADS},
@@ -105,7 +115,7 @@ static int usable_cores(void)
 static void set_mode(struct options *options, enum mode mode)
 {
     if (options->mode != MODE_NONE && options->mode != mode) {
-        fail_usage("only one of pictures, --tensor, --dataset, --bench and --info at a time");
+        fail_usage("only one of pictures, --tensor, --dataset, --bench or --profile, and --info at a time");
     }
     options->mode = mode;
 }
@@ -147,7 +157,7 @@ static void split_dataset(struct options *options, const char *text)
     options->labels = comma + 1;
 }
 
-static bool ends_with(const char *text, const char *end)
+bool ends_with(const char *text, const char *end)
 {
     return strlen(text) > strlen(end) && strcmp(text + strlen(text) - strlen(end), end) == 0;
 }
@@ -187,6 +197,23 @@ static void check_pictures(const struct options *options, bool top_given)
     }
 }
 
+static void check_watching(const struct options *options, bool top_given)
+{
+    const char *trace = options->trace;
+    if (trace && strcmp(trace, "-") != 0 && !ends_with(trace, ".json")) {
+        fail_usage("--profile=%s: the trace's name must end in .json", trace);
+    }
+    if (trace && strcmp(trace, "-") == 0 && options->json) {
+        fail_usage("--json prints the profile, --profile=- the trace: give one");
+    }
+    if (options->n_dump && options->mode != MODE_TENSOR && options->mode != MODE_PICTURES) {
+        fail_usage("--dump goes with pictures or --tensor");
+    }
+    if (options->n_dump && (options->quiet || top_given)) {
+        fail_usage("--%s prints answers, --dump stops before there are any: give one", top_given ? "top" : "quiet");
+    }
+}
+
 /* Before the work, so that nobody waits to learn that his command makes no sense. */
 static void check_together(const struct options *options, bool runs_given, bool top_given)
 {
@@ -201,11 +228,11 @@ static void check_together(const struct options *options, bool runs_given, bool 
     if (output && strcmp(output, "-") != 0 && !ends_with(output, ".npy") && !ends_with(output, ".safetensors")) {
         fail_usage("--output=%s: the name must end in .npy or .safetensors", output);
     }
-    if (output && (options->json || top_given)) {
+    if (output && !options->n_dump && (options->json || top_given)) {
         fail_usage("--%s prints the answers, --output writes them: give one", options->json ? "json" : "top");
     }
-    if (top_given && !tensor && !pictures) {
-        fail_usage("--top goes with pictures or --tensor");
+    if (top_given && !tensor && !pictures && !options->profile) {
+        fail_usage("--top goes with pictures, --tensor or --profile");
     }
     if ((options->quiet || options->exif) && !pictures) {
         fail_usage("--%s goes with pictures", options->quiet ? "quiet" : "exif");
@@ -214,8 +241,9 @@ static void check_together(const struct options *options, bool runs_given, bool 
         fail_usage("--contact-sheet goes with --dataset");
     }
     if (runs_given && options->mode != MODE_BENCH) {
-        fail_usage("--runs goes with --bench");
+        fail_usage("--runs goes with --bench and --profile");
     }
+    check_watching(options, top_given);
     if (pictures) {
         check_pictures(options, top_given);
     }
@@ -233,6 +261,12 @@ static void read_option(struct options *options, int option)
         split_dataset(options, optarg);
         break;
     case OPT_BENCH: set_mode(options, MODE_BENCH); break;
+    case OPT_PROFILE:
+        set_mode(options, MODE_BENCH);
+        options->profile = true;
+        options->trace = optarg ? optarg : options->trace;
+        break;
+    case OPT_DUMP: options->dump[options->n_dump++] = optarg; break;
     case OPT_INFO: set_mode(options, MODE_INFO); break;
     case OPT_OUTPUT: options->output = optarg; break;
     case OPT_SHEET: options->contact_sheet = optarg; break;
@@ -274,6 +308,7 @@ struct options read_options(int argc, char **argv)
 {
     struct options options = {.threads = usable_cores()};
     options.tensor = allocate(netc_model.n_input, sizeof *options.tensor, "options");
+    options.dump = allocate(argc, sizeof *options.dump, "options");
     opterr = 0;
     for (int option; (option = getopt_long(argc, argv, ":", known, NULL)) != -1;) {
         if (option == ':' || option == '?') {
@@ -281,10 +316,17 @@ struct options read_options(int argc, char **argv)
         }
         read_option(&options, option);
     }
+    if (optind < argc && options.profile && ends_with(argv[optind], ".json")) {
+        fail_usage("a trace's name follows a =: --profile=%s", argv[optind]);
+    }
     if (optind < argc) {
         set_mode(&options, MODE_PICTURES);
         options.picture = (const char *const *)argv + optind;
         options.n_picture = argc - optind;
+    }
+    if (options.n_dump == 1 && dump_is_help(options.dump[0])) {
+        options.mode = MODE_LAYERS;
+        return options;
     }
     check_together(&options, options.runs > 0, options.top > 0);
     options.top = options.top ? options.top : DEFAULT_TOP;
@@ -294,5 +336,6 @@ struct options read_options(int argc, char **argv)
 void free_options(struct options *options)
 {
     free(options->tensor);
+    free(options->dump);
     free(options->images);
 }

@@ -20,7 +20,7 @@ void rows_begin(struct rows *rows, const char *path, int64_t count)
         fail("cannot write %s: %d outputs are written in turns, which only a regular file takes", path, rows->outputs);
     }
     if (all) {
-        safetensors_header(rows->file, count);
+        safetensors_header(rows->file, count, netc_model.output, netc_model.n_output);
     } else {
         npy_header(rows->file, count, &netc_model.output[0]);
     }

@@ -42,7 +42,7 @@ void finish_stdout(void); /* a full disk is an error, not silence */
 
 /* ---- options.c ---- */
 enum { MAX_RUNS = 1000000 };
-enum mode { MODE_NONE, MODE_PICTURES, MODE_TENSOR, MODE_DATASET, MODE_BENCH, MODE_INFO };
+enum mode { MODE_NONE, MODE_PICTURES, MODE_TENSOR, MODE_DATASET, MODE_BENCH, MODE_INFO, MODE_LAYERS };
 struct options {
     enum mode mode;
     const char *const *picture; /* the arguments IMAGE... */
@@ -52,10 +52,14 @@ struct options {
     char *images; /* one text with labels, cut in two */
     const char *labels, *contact_sheet;
     const char *weights_file, *target; /* NULL: the program's own, the best one */
+    const char **dump; /* --dump: names of layers */
+    int n_dump;
+    const char *trace; /* --profile=FILE.json; NULL: none */
     int threads, runs, top; /* runs 0: about two seconds */
-    bool json, quiet, exif, threads_given;
+    bool json, profile, quiet, exif, threads_given;
 };
 struct options read_options(int argc, char **argv);
+bool ends_with(const char *text, const char *end); /* and is longer */
 void free_options(struct options *);
 
 /* ---- threads.c ---- */
@@ -106,8 +110,8 @@ void npy_read(struct npy *, float *to, int64_t n);
 void npy_close(struct npy *);
 void npy_header(FILE *, int64_t count, const struct netc_tensor *); /* the values follow */
 void npy_write(FILE *, int64_t count, const struct netc_tensor *, const float *values);
-void safetensors_header(FILE *, int64_t count); /* the values of every output follow, one after the other */
-void safetensors_write(FILE *, int64_t count, float *const *values); /* every output of the network, by name */
+void safetensors_header(FILE *, int64_t count, const struct netc_tensor *, int n); /* the values of n tensors follow */
+void safetensors_write(FILE *, int64_t count, const struct netc_tensor *, int n, float *const *values);
 
 /* ---- idx.c ---- */
 struct pictures { /* 8 bit, one after the other, rows of pixels of `channels` bytes (1 gray, 3 red green blue) */
@@ -179,6 +183,9 @@ struct listing {
 };
 struct listing list_pictures(const char *const *argument, int n);
 void free_listing(struct listing *);
+void check_pictures_fit(void); /* fails if the network's input is not made from pictures */
+/* A picture's way from its file into an input. why is "" afterwards if all went well. Thread-safe. */
+void picture_from_file(const char *path, bool exif, float *input, char why[WHY_ROOM]);
 
 struct rows { /* of --output */
     FILE *file;
@@ -204,6 +211,72 @@ struct answers answers_begin(const struct options *, const struct listing *);
  * answers of output k, and NaN afterwards where there is none. */
 void answers_tell(struct answers *, int64_t first, int take, char (*why)[WHY_ROOM], float *const *output);
 void answers_end(struct answers *);
+
+/* ---- watch.c: the forward again, layer by layer ---- */
+/* A task of one layer; the tasks of a stage are numbered 0 .. batch_tasks(stage), image by image. */
+void run_task(const struct session *, const struct netc_stage *, int layer, int task);
+int batch_tasks(const struct netc_stage *);
+enum { WAITED = -1 };
+struct event { /* what one thread did, from one reading of the clock to the next, in seconds */
+    double begin, end;
+    int layer; /* a task of it; or WAITED - s: for other threads before stage s (0: until it was started; n_stage: at the end) */
+    int task;
+};
+struct watch {
+    int threads; /* that are asked for */
+    /* Of the last run. Over all threads, busy and waiting add up to took_part * (end - begin). */
+    int took_part;
+    double begin, end;
+    double *busy; /* a layer: seconds, of all threads together */
+    double *waiting; /* a stage, and the end */
+    struct event *event; /* of thread t: count[t] of them from first[t] on; NULL: they are not kept */
+    int64_t *first, *count;
+    /* the threads' own */
+    double *rows, *last;
+};
+void watch_open(struct watch *, int threads, bool events);
+void watch_run(struct watch *, const struct session *);
+void watch_close(struct watch *);
+double clock_cost(void); /* seconds that one reading takes */
+/* How many readings stand in the busy time of each layer of a stage. */
+int64_t clock_readings(const struct watch *, const struct netc_stage *);
+
+/* ---- profile.c: what many watched runs tell; trace.c: one of them, as a file ---- */
+struct profile {
+    struct watch watch;
+    double clock_cost;
+    int runs, room, width;
+    double *sample; /* a run: seconds of the wall clock; of reading it; what watch keeps, divided by the threads */
+};
+struct profile profile_open(int threads);
+void profile_close(struct profile *);
+/* Fails unless the watched run computes what the network's own one does. */
+void profile_check(struct profile *, struct session *);
+void profile_run(struct profile *, const struct session *);
+struct profile_times { /* medians of the watched runs, in milliseconds of the run */
+    double total; /* of the whole run; what stands below adds up to it */
+    double *layer, *waiting; /* as in watch */
+    double waited; /* the waiting in all */
+    double clock; /* for reading it */
+    double disturbed; /* of the median run, that is in no row's median */
+};
+struct profile_times profile_times(const struct profile *);
+void free_profile_times(struct profile_times *);
+void print_profile(const struct profile_times *, double median_ms, double peak, int top);
+void json_profile(struct json_t *to, const struct profile_times *, double peak);
+/* Runs a few more times and writes the run that is closest to the median. */
+void write_trace(FILE *, const struct session *, int threads, double median_ms);
+
+/* ---- dump.c: values in between ---- */
+bool dump_is_help(const char *name); /* "help", and no layer is called so */
+void list_layers(const struct options *); /* runs on any processor */
+bool run_dump(const struct options *); /* false: some pictures could not be read, which was told */
+
+/* ---- tensors.c: the tensors of the command line ---- */
+struct npy *tensors_open(const struct options *, int64_t *count);
+/* The next `take` images of each, into the session's inputs, zeros behind them. */
+void tensors_fill(struct npy *, struct session *, int64_t take);
+void tensors_close(struct npy *);
 
 /* ---- the modes ---- */
 bool run_pictures(const struct options *); /* false: some had no answer, which was told */

@@ -1,4 +1,4 @@
-/* Writes every output by name: eight bytes of header length, a JSON header, the data. The header is padded with
+/* Writes tensors by name: eight bytes of header length, a JSON header, the data. The header is padded with
  * blanks so that the data is aligned to eight bytes. Errors of the stream are found when the file is closed. */
 #include <jansson.h>
 #include <stdlib.h>
@@ -16,17 +16,17 @@ static json_t *describe(int64_t count, const struct netc_tensor *tensor, int64_t
                      (json_int_t)(offset + tensor_bytes(count, tensor)));
 }
 
-void safetensors_header(FILE *file, int64_t count)
+void safetensors_header(FILE *file, int64_t count, const struct netc_tensor *tensor, int n)
 {
     json_t *header = json_object();
     int64_t offset = 0;
-    for (int i = 0; i < netc_model.n_output; i++) {
-        json_object_set_new(header, netc_model.output[i].name, describe(count, &netc_model.output[i], offset));
-        offset += tensor_bytes(count, &netc_model.output[i]);
+    for (int i = 0; i < n; i++) {
+        json_object_set_new(header, tensor[i].name, describe(count, &tensor[i], offset));
+        offset += tensor_bytes(count, &tensor[i]);
     }
     char *text = json_dumps(header, JSON_COMPACT);
     if (!text) {
-        fail("out of memory: the header of the outputs");
+        fail("out of memory: the header of the tensors");
     }
     const uint64_t length = strlen(text), padded = (length + 7) & ~(uint64_t)7;
     for (int i = 0; i < 8; i++) {
@@ -37,10 +37,10 @@ void safetensors_header(FILE *file, int64_t count)
     json_decref(header);
 }
 
-void safetensors_write(FILE *file, int64_t count, float *const *values)
+void safetensors_write(FILE *file, int64_t count, const struct netc_tensor *tensor, int n, float *const *values)
 {
-    safetensors_header(file, count);
-    for (int i = 0; i < netc_model.n_output; i++) {
-        fwrite(values[i], 1, (size_t)tensor_bytes(count, &netc_model.output[i]), file);
+    safetensors_header(file, count, tensor, n);
+    for (int i = 0; i < n; i++) {
+        fwrite(values[i], 1, (size_t)tensor_bytes(count, &tensor[i]), file);
     }
 }

@@ -23,7 +23,7 @@ static int64_t check_shape(const struct npy *npy, const struct netc_tensor *tens
     return npy->rank > tensor->rank ? npy->shape[0] : 1;
 }
 
-static struct npy *open_inputs(const struct options *options, int64_t *count)
+struct npy *tensors_open(const struct options *options, int64_t *count)
 {
     struct npy *npy = allocate(netc_model.n_input, sizeof *npy, "the inputs");
     for (int i = 0; i < netc_model.n_input; i++) {
@@ -37,16 +37,29 @@ static struct npy *open_inputs(const struct options *options, int64_t *count)
     return npy;
 }
 
+void tensors_close(struct npy *npy)
+{
+    for (int i = 0; i < netc_model.n_input; i++) {
+        npy_close(&npy[i]);
+    }
+    free(npy);
+}
+
+void tensors_fill(struct npy *npy, struct session *session, int64_t take)
+{
+    for (int i = 0; i < netc_model.n_input; i++) {
+        const int64_t n = netc_model.input[i].elements;
+        npy_read(&npy[i], session->input[i], take * n);
+        memset(session->input[i] + take * n, 0, (size_t)((netc_model.batch - take) * n) * sizeof(float));
+    }
+}
+
 static void run_turns(struct npy *npy, int64_t count, float **result, int threads)
 {
     struct session session = session_open();
     for (int64_t first = 0; first < count; first += netc_model.batch) {
         const int64_t take = count - first < netc_model.batch ? count - first : netc_model.batch;
-        for (int i = 0; i < netc_model.n_input; i++) {
-            const int64_t n = netc_model.input[i].elements;
-            npy_read(&npy[i], session.input[i], take * n);
-            memset(session.input[i] + take * n, 0, (size_t)((netc_model.batch - take) * n) * sizeof(float));
-        }
+        tensors_fill(npy, &session, take);
         session_run(&session, threads);
         for (int i = 0; i < netc_model.n_output; i++) {
             const int64_t n = netc_model.output[i].elements;
@@ -85,7 +98,7 @@ static void json_answers(int64_t count, float *const *result, int top)
 void run_tensors(const struct options *options)
 {
     int64_t count = 0;
-    struct npy *npy = open_inputs(options, &count);
+    struct npy *npy = tensors_open(options, &count);
     FILE *file = options->output ? output_begin(options->output) : NULL; /* before the work: it may not be writable */
     float **result = allocate(netc_model.n_output, sizeof *result, "the outputs");
     for (int i = 0; i < netc_model.n_output; i++) {
@@ -97,7 +110,7 @@ void run_tensors(const struct options *options)
     } else {
         const char *dot = strrchr(options->output, '.');
         if (dot && strcmp(dot, ".safetensors") == 0) {
-            safetensors_write(file, count, result);
+            safetensors_write(file, count, netc_model.output, netc_model.n_output, result);
         } else {
             npy_write(file, count, &netc_model.output[0], result[0]);
         }
@@ -106,9 +119,6 @@ void run_tensors(const struct options *options)
     for (int i = 0; i < netc_model.n_output; i++) {
         free(result[i]);
     }
-    for (int i = 0; i < netc_model.n_input; i++) {
-        npy_close(&npy[i]);
-    }
     free(result);
-    free(npy);
+    tensors_close(npy);
 }

@@ -4,7 +4,8 @@
  * exact answers. Variants: FAKE_BATCH=N, FAKE_TWO (a second input is added to the logits, a second output is [2,2]),
  * FAKE_MORE (that second output, without the input), FAKE_MAP (the output is [2,5], no vector), FAKE_RAW (no pictures),
  * FAKE_LACKS (no processor is good enough), FAKE_NAN (class 3 is NaN where pixel 0 is negative), FAKE_RESIZE
- * (pictures that are not square do not fit), FAKE_WEIGHTS (logits are weighted by NAME.weights, ten floats, linked by
+ * (pictures that are not square do not fit), FAKE_WRONG (layer by layer it computes something else), FAKE_WEIGHTS
+ * (logits are weighted by NAME.weights, ten floats, linked by
  * .incbin). */
 #include <omp.h>
 #include <stdint.h>
@@ -17,6 +18,10 @@
 #endif
 
 enum { PIXELS = 28 * 28, CLASSES = 10 };
+/* A value in between, which nothing reads: the first 90 pixels as [6,5,3], in blocks of 4 channels with a border of 1 and
+ * segments of 5 channels (two blocks, then one for the sixth); then the same, doubled in place. */
+enum { GRID_ROWS = 5, GRID_COLUMNS = 3, GRID_WIDE = GRID_COLUMNS + 2, GRID_BLOCK = (GRID_ROWS + 2) * GRID_WIDE * 4 };
+enum { WORKSPACE = 27 * 64 };
 
 #ifdef FAKE_WEIGHTS
 __asm__(".section .rodata\n.balign 64\n.globl fake_weights\n.hidden fake_weights\nfake_weights:\n.incbin "
@@ -59,22 +64,77 @@ static void finish(const float *const *input, float *const *output, int b)
     (void)y;
 }
 
-/* As generated code does: one parallel region, also inside of the runtime's own, and barriers where data crosses
- * threads. */
-static void run(const char *weights, void *workspace, const float *const *input, float *const *output, int threads)
+static float *grid_at(void *workspace, int c, int y, int x)
 {
-    (void)weights;
-    memset(workspace, 255, 64);
-#pragma omp parallel num_threads(threads)
-    {
-        for (int b = 0; b < FAKE_BATCH; b++) {
-            sum_pixels(input[0] + b * PIXELS, output[0] + b * CLASSES, omp_get_thread_num(), omp_get_num_threads());
-        }
-#pragma omp barrier
-        for (int b = omp_get_thread_num(); b < FAKE_BATCH; b += omp_get_num_threads()) {
-            finish(input, output, b);
+    const int block = c / 5 * 2 + c % 5 / 4;
+    return (float *)workspace + block * GRID_BLOCK + ((y + 1) * GRID_WIDE + x + 1) * 4 + c % 5 % 4;
+}
+
+static void grid_row(void *workspace, const float *pixels, int y)
+{
+    for (int c = 0; c < 6; c++) {
+        for (int x = 0; x < GRID_COLUMNS; x++) {
+            float *to = grid_at(workspace, c, y, x);
+            *to = pixels ? pixels[(c * GRID_ROWS + y) * GRID_COLUMNS + x] : 2 * *to;
         }
     }
+}
+
+static void call(int layer, const char *weights, void *workspace, const float *const *input, float *const *output, int n,
+                 int i, int j)
+{
+    (void)weights;
+    switch (layer) {
+    case 0: grid_row(workspace, input[0] + n * PIXELS, i); break;
+    case 1: grid_row(workspace, 0, i); break;
+    case 2: sum_pixels(input[0] + n * PIXELS, output[0] + n * CLASSES, i * 2 + j, CLASSES); break;
+    case 3: finish(input, output, n); break;
+    }
+}
+
+static const struct netc_layer layers[] = {
+    {"grid", "grid__scalar", "grid: 1x28x28 -> f32[6,5,3] c4 halo 1 seg 5", 0, 360, 0, 360,
+     {NETC_WORKSPACE, 0, 0, 3, {6, 5, 3}, 4, 1, 5}},
+    {"grid.double", "double__scalar", "grid.double: 6x5x3 -> f32[6,5,3] c4 halo 1 seg 5", 0, 360, 0, 360,
+     {NETC_WORKSPACE, 0, 0, 3, {6, 5, 3}, 4, 1, 5}},
+    {"sum", "sum_mod10__scalar", "sum: 1x28x28 -> f32[10] rows", PIXELS, PIXELS * 4, 0, CLASSES * 4,
+     {NETC_OUTPUT, 0, 0, 1, {CLASSES}, 0, 0, 0}},
+    {"finish", "finish__scalar", "finish: 10 -> f32[10] rows", 0, CLASSES * 4, 0, CLASSES * 4,
+     {NETC_OUTPUT, 0, 0, 1, {CLASSES}, 0, 0, 0}},
+};
+static const struct netc_view views[] = {
+    {"row", "row: slice of pixels -> f32[28] rows", 0, {NETC_INPUT, 28 * 4, 0, 1, {28}, 0, 0, 0}},
+    {"part", "part: slice of grid -> f32[1,5,3] c4 halo 1", 1, {NETC_WORKSPACE, 2 * GRID_BLOCK * 4, 0, 3, {1, 5, 3}, 4, 1, 0}},
+};
+static const struct netc_stage stages[] = {
+    {0, 2, {GRID_ROWS, 1}, 0},
+    {2, 1, {5, 2}, "sum comes later"},
+    {3, 1, {1, 1}, "finish needs sum of other threads"},
+};
+enum { STAGES = sizeof stages / sizeof *stages };
+
+/* As generated code does: one parallel region, also inside of the runtime's own, the tasks of a stage in equal parts, and
+ * barriers where data crosses threads. */
+static void run(const char *weights, void *workspace, const float *const *input, float *const *output, int threads)
+{
+    memset(workspace, 255, (size_t)WORKSPACE * FAKE_BATCH);
+#pragma omp parallel num_threads(threads)
+    {
+        const int me = omp_get_thread_num(), all = omp_get_num_threads();
+        for (int s = 0; s < STAGES; s++) {
+            const int tasks = stages[s].tasks[0] * stages[s].tasks[1], n = tasks * FAKE_BATCH;
+#pragma omp barrier
+            for (int k = n * me / all; k < n * (me + 1) / all; k++) {
+                for (int layer = stages[s].layer; layer < stages[s].layer + stages[s].n_layer; layer++) {
+                    call(layer, weights, (char *)workspace + k / tasks * WORKSPACE, input, output, k / tasks,
+                         k % tasks / stages[s].tasks[1], k % tasks % stages[s].tasks[1]);
+                }
+            }
+        }
+    }
+#ifdef FAKE_WRONG
+    output[0][4] += 1;
+#endif
 }
 
 static const char *lacks(void)
@@ -133,15 +193,18 @@ static const struct netc_tensor outputs[] = {
     {.name = "square", .rank = 2, .shape = {2, 2}, .elements = 4},
 #endif
 };
-static const struct netc_layer layers[] = {{.name = "sum", .kernel = "sum_mod10__scalar", .what = "sum", .macs = PIXELS}};
-
 static const struct netc_variant variant = {
     .target = "scalar",
-    .workspace_bytes = 64,
+    .workspace_bytes = WORKSPACE,
     .layer = layers,
-    .n_layer = 1,
+    .n_layer = sizeof layers / sizeof *layers,
+    .stage = stages,
+    .n_stage = STAGES,
+    .view = views,
+    .n_view = sizeof views / sizeof *views,
     .lacks = lacks,
     .run = run,
+    .call = call,
     .peak_slice = peak_slice,
 };
 static const struct netc_variant *const variants[] = {&variant};

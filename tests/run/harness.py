@@ -22,7 +22,7 @@ FLAGS = ["-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-g", "-O1"
          "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 VARIANTS = {"fake": [], "batch4": ["-DFAKE_BATCH=4"], "two": ["-DFAKE_TWO"], "lacks": ["-DFAKE_LACKS"],
             "nan": ["-DFAKE_NAN"], "resize": ["-DFAKE_RESIZE"], "more": ["-DFAKE_MORE"], "map": ["-DFAKE_MAP"],
-            "raw": ["-DFAKE_RAW"]}
+            "raw": ["-DFAKE_RAW"], "wrong": ["-DFAKE_WRONG"]}
 LABELS = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 ENV = {"ASAN_OPTIONS": "allocator_may_return_null=1"}
 ENDING_EARLY = {"ASAN_OPTIONS": "allocator_may_return_null=1:detect_leaks=0"}  # fail() leaves all as it is

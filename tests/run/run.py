@@ -14,9 +14,10 @@ import driver
 import modes
 import pictures
 import sets
+import watch
 
 if __name__ == "__main__":
     harness.compile_all()
-    cases = [(name.removeprefix("test_"), function) for module in (arrays, sets, modes, pictures, driver)
+    cases = [(name.removeprefix("test_"), function) for module in (arrays, sets, modes, pictures, watch, driver)
              for name, function in vars(module).items() if name.startswith("test_")]
     tap.main([(f"run/{name}", function) for name, function in cases if not sys.argv[1:] or name in sys.argv[1:]])

@@ -1,5 +1,6 @@
 """Built programs under sanitizers: generated C and runtime together, two threads, the trained networks on one picture.
 
+As a whole, and layer by layer as --profile and --dump have it.
 Address and undefined behaviour; and data races, where libarcher tells the thread sanitizer of OpenMP's barriers. That the race
 detector can see anything is shown by taking the barriers out: then it must report.
 """
@@ -42,7 +43,8 @@ def start(path, folder, **environment):
     for i in range(12):
         noise = np.random.default_rng(i).integers(0, 256, (40, 30, 3)).astype(np.uint8)
         (photos / f"{i:02d}.ppm").write_bytes(b"P6 30 40 255\n" + noise.tobytes())
-    for arguments in ([f"--tensor={pixels}", f"--output={folder}/y.npy"], [photos, "--quiet"], [photos / "03.ppm"]):
+    for arguments in ([f"--tensor={pixels}", f"--output={folder}/y.npy"], [photos, "--quiet"], [photos / "03.ppm"],
+                      ["--profile", "--runs=2"], [photos, "--dump=all", f"--output={folder}/all.safetensors"]):
         got = run([path, *arguments, "--threads=2"], timeout=300, env=environment)
         if got.code != 0 or got.err:
             break

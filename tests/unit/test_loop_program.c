@@ -164,3 +164,38 @@ Test(loop_program, callers_arrays_need_not_be_aligned)
         "loop_caller",
         touches(fine_load, "for i 0..1 { storeu y[r, 0] f32x16 = load x[r, 0]; let v f32x16 = load y[r, 0] }"));
 }
+
+/* ---- how much is touched ---- */
+
+static void expect_touched(const char *body, int64_t read, int64_t written)
+{
+    const char *text =
+        arena_printf(arena, "kernel k { in x f32[4, 11, 9, 16]; out y f32[2, 4, 4, 16]; task r 0..2; %s }", body);
+    diags = diags_new(arena);
+    struct kernel *k = read_kernel(text);
+    cr_assert(k, "%s%s", diagnostics(), text);
+    int64_t got[2] = {kernel_touches(k, k->buffer[0], false), kernel_touches(k, k->buffer[1], true)};
+    cr_assert(got[0] == 4 * read && got[1] == 4 * written, "%lld and %lld bytes for\n%s", (long long)got[0],
+              (long long)got[1], text);
+    cr_assert(kernel_touches(k, k->buffer[0], true) == 0 && kernel_touches(k, k->buffer[1], false) == 0, "%s", text);
+}
+
+Test(loop_program, touched_bytes)
+{
+#define STORE "store y[o, 2r + q, t, 0] f32x16 = "
+#define LOOPS "for o 0..2, q 0..2, t 0..4 { "
+    expect_touched(LOOPS STORE "load x[o, 2r + q, t, 0] }", 2 * 4 * 4 * 16, 2 * 4 * 4 * 16);
+    expect_touched(LOOPS STORE "load x[2o + 1, 4r + 2q, 2t, 0] }", 2 * 4 * 4 * 16, 512); /* what a stride skips */
+    expect_touched(LOOPS STORE "add(load x[o, 4r + 2q, 2t, 0], load x[o, 4r + 2q + 2, 2t + 1, 0]) }", 2 * 5 * 8 * 16,
+                   512);
+    /* windows that overlap count once, also those of a reduction */
+    expect_touched(
+        LOOPS "reg a f32x16\n a = zero\n for k 0..3, l 0..3 { a = add(a, load x[o, 4r + 2q + k, 2t + l, 0]) }\n" STORE
+              "a }",
+        2 * 9 * 9 * 16, 512);
+    /* one lane brings in its block */
+    expect_touched(LOOPS STORE "splat x[o, 2r + q, 8 - 2t, 3] }", 2 * 4 * 4 * 16, 512);
+    /* a guard narrows */
+    expect_touched(LOOPS "if r in 1..2 { " STORE "load x[o, 2r + q, t, 0] } if r in 0..1 { " STORE "zero } }",
+                   2 * 2 * 4 * 16, 512);
+}
