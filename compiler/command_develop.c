@@ -58,8 +58,32 @@ static bool write_value(struct netc *n, struct shape shape, const double *value)
     return good;
 }
 
+/* The value that is asked for: --layer, else the first output. */
+static const struct node *wanted_node(struct netc *n, const struct graph *g)
+{
+    const char *name = n->options.layer;
+    if (!name)
+        return g->output[0].node;
+    const char **known = NEW_ARRAY(n->scratch, const char *, g->n_node);
+    for (size_t i = 0; i < g->n_node; i++) {
+        if (strcmp(g->node[i]->name, name) == 0)
+            return g->node[i];
+        known[i] = g->node[i]->name;
+    }
+    const char *near = nearest_name(name, known, g->n_node);
+    const char *after = n->options.after ? n->options.after : "";
+    diag_error_file(n->diags, CHECK_unknown_layer, g->file,
+                    "%s has no value '%s'%s%s, `netc show --ir%s%s` lists them%s%s%s", g->name, name,
+                    *after ? " after " : "", after, *after ? "=after:" : "", after, near ? "; did you mean '" : "",
+                    near ? near : "", near ? "'?" : "");
+    return NULL;
+}
+
 bool command_run(struct netc *n)
 {
+    const char *after = n->options.after;
+    if (after && !pass_by_name(after))
+        return unknown_pass(n, after);
     struct graph *g = elaborate(n);
     struct weights *w = g ? weights_open(n->perm, n->diags, n->options.weights) : NULL;
     if (!w || !weights_check(w, n->diags, g))
@@ -69,13 +93,13 @@ bool command_run(struct netc *n)
                         g->n_input);
         return false;
     }
-    const double *input[1] = {input_values(n, g->input[0].node)};
+    if (after && !run_passes(g, &n->context, after, NULL))
+        return false;
+    const struct node *out = wanted_node(n, g);
+    const double *input[1] = {out ? input_values(n, g->input[0].node) : NULL};
     double **value = input[0] ? graph_eval(n->module, n->diags, g, w, input) : NULL;
     weights_close(w);
-    if (!value)
-        return false;
-    const struct node *out = g->output[0].node;
-    return write_value(n, out->type.shape, value[out->id]);
+    return value && write_value(n, out->type.shape, value[out->id]);
 }
 
 /* ---- pass, loop ---- */

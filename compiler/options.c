@@ -55,6 +55,8 @@ enum {
     OPT_AST,
     OPT_EVAL,
     OPT_INPUT,
+    OPT_LAYER,
+    OPT_AFTER,
     OPT_KIND,
     OPT_NAME,
     OPT_WEIGHTS_FILE,
@@ -93,6 +95,9 @@ static const struct option_row option_info[] = {
      "files that the kernels are spread over, compiled side by side (default 8; 1 for reading)"},
     {B, 'j', "jobs", "=N", "clangs at a time (default: the cores of this machine)"},
     {R, OPT_INPUT, "input", "=synthetic|FILE.npy", "what to run it on"},
+    {R, OPT_LAYER, "layer", "=NAME", "write this value (a name of `netc show`), not the first output"},
+    {R, OPT_AFTER, "after", "=PASS",
+     "the network as it is after a pass; after choose_schedule its values are those of a program's --dump"},
     {S, OPT_IR, "ir", "[=after:PASS]", "the IR: of the elaborated network, or after a pass"},
     {S, OPT_PARAMS, "params", "", "one line a parameter: name, shape, dtype"},
     {S, OPT_PLAN, "plan", "", "the buffers: offset, bytes, epochs, and drawn over time"},
@@ -282,6 +287,8 @@ static void apply(struct options *o, struct lists *l, int value, const char *arg
     case OPT_EMIT_C: o->emit_c = argument; break;
     case OPT_PARTS: o->parts = number(c, "parts", argument, MOST_PARTS); break;
     case OPT_INPUT: o->input = argument; break;
+    case OPT_LAYER: o->layer = argument; break;
+    case OPT_AFTER: o->after = argument; break;
     case OPT_IR: show_form(o, argument); break;
     case OPT_PARAMS: o->params = true; break;
     case OPT_PLAN: o->plan = true; break;

@@ -43,7 +43,8 @@ struct options {
     const char *keep;             /* --keep=DIR: the generated C stays there */
     const char *sysroot;          /* --sysroot=DIR: libraries of another architecture; NULL: looked for */
     const char *emit_c;           /* --emit-c=DIR: the C and the packed weights, nothing is built */
-    const char *after;            /* show --ir=after:PASS */
+    const char *after;            /* show --ir=after:PASS, run --after=PASS */
+    const char *layer;            /* run --layer: the value that is written; NULL: the first output */
     const char *passes;           /* pass PASSES FILE */
     bool ir, params, plan, json, ast, eval;
     int jobs, parts;
