@@ -26,7 +26,8 @@ plan() {
         644 share/textmate/netc.tmLanguage.json share/netc/editors/netc.tmLanguage.json \
         644 README.md share/doc/netc/README.md \
         644 LICENSE share/doc/netc/LICENSE \
-        644 grammar/LANGUAGE.md share/doc/netc/grammar/LANGUAGE.md
+        644 grammar/LANGUAGE.md share/doc/netc/grammar/LANGUAGE.md \
+        644 grammar/WEIGHTS.md share/doc/netc/grammar/WEIGHTS.md
     (cd share/vim && find . -name '*.vim') | sed 's,^\./\(.*\),644\tshare/vim/\1\tshare/vim/vimfiles/\1,'
     find netdefs runtime -type f \( -name '*.net' -o -name '*.txt' -o -name '*.safetensors' -o -name '*.[ch]' \) |
         sed 's,.*,644\t&\tshare/netc/&,'

@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 sys.path.insert(0, str(HERE.parent / "torch"))
 import safetensors_numpy
-from tap import BUILD, NETC, TARGETS, Failure, Skip, expect_done, main, netc, run
+from tap import BUILD, FOREIGN, NETC, TARGETS, Failure, Skip, emulator, expect_done, main, netc, run, sysroot
 
 OUT = BUILD / "tests" / "weights"
 OUT.mkdir(parents=True, exist_ok=True)
@@ -289,7 +289,7 @@ def check_program():
 def check_targets():
     """One file for every target, and the network's C agrees in every target."""
     tables = set()
-    for target in TARGETS:
+    for target in (*TARGETS, *FOREIGN):
         check(packed(1, f"--target={target}").read_bytes() == packed(1).read_bytes(), f"{target}: another file")
         expect_done(netc("build", NET, "--weights=synthetic", f"--target={target}", "--parts=1", f"--emit-c={OUT}/c_{target}", binary=NETC), "netc build")
         source = (OUT / f"c_{target}/small.c").read_text()
@@ -298,6 +298,19 @@ def check_targets():
     check(packed(1, "--target=x86-64").read_bytes() == packed(1).read_bytes(), "x86-64: another file")
     text, blob = taken_apart(packed(1, "--batch=3"))
     check("options --batch=3\n" in text and (text.split("layers")[1], blob) == (whole()[0].split("layers")[1], whole()[1]), "--batch=3 packs otherwise")
+
+
+def check_foreign(target):
+    """A program for another architecture maps the file that was packed on this one."""
+    start = emulator(target)
+    prog, x, y = OUT / f"small_{target}", OUT / f"x_{target}.npy", OUT / f"y_{target}.npy"
+    expect_done(netc("build", NET, "--weights=synthetic", f"--target={target}", f"--sysroot={sysroot(FOREIGN[target][0])}", "--parts=1",
+                     f"--weights-file={OUT}/{target}.packed", "-o", prog, binary=NETC), "netc build")
+    np.save(x, pictures())
+    expect_done(run([*start, prog, f"--tensor={x}", f"--output={y}", f"--weights-file={packed(2)}"]), "the program")
+    check(np.allclose(np.load(y), logits_with(2), rtol=1e-5, atol=1e-5), "other answers")
+    got = run([*start, prog, "--info", f"--weights-file={OUT}/{target}.packed"])
+    check(got.code == 0 and f"in {OUT}/{target}.packed" in got.out, got.err)
 
 
 def check_no_compiler():
@@ -559,7 +572,8 @@ def check_outputs():
 
 main([("weights/the format", check_format), ("weights/flipped bits and cut files", check_flips),
       ("weights/a retrained checkpoint", check_retrained), ("weights/programs", check_program),
-      ("weights/one file for all targets", check_targets), ("weights/packing needs no compiler", check_no_compiler),
+      ("weights/one file for all targets", check_targets),
+      *((f"weights/{target}", lambda target=target: check_foreign(target)) for target in FOREIGN), ("weights/packing needs no compiler", check_no_compiler),
       ("weights/closing", check_closed), ("weights/replacing a mapped file", check_replaced), ("weights/processes share it", check_shared),
       ("weights/other networks", check_networks), ("weights/no weights files", check_files), ("weights/unreadable", check_unreadable),
       ("weights/whole files that lie", check_lies), ("weights/outputs", check_outputs)])
