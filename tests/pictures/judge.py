@@ -12,29 +12,31 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tap import BUILD, NETC, ROOT, Failure, expect_done, netc, run
+from tap import BUILD, NETC, ROOT, Failure, clang_flags, expect_done, netc, run
 
 warnings.simplefilter("ignore")  # Pillow's, on pictures of more than half its limit and on damaged Exif data
 Image.init()  # loads its formats now: cases run in two threads
 HERE = ROOT / "tests" / "pictures"
 OUT = BUILD / "tests" / "pictures"
 CC = os.environ.get("NETC_CC", "clang-19")
-FLAGS = ["-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-g", "-O1", "-fsanitize=address,undefined",
-         "-fno-sanitize-recover=undefined"]
+PROGRAM = os.environ.get("PICTURES_HARNESS", str(OUT / "harness")).split()
+SANITISED = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fopenmp"]
 FILES = ("picture", "decode_jpeg", "decode_png", "decode_pnm", "exif", "resize")
 SAMPLES = Path("/usr/share/matplotlib/mpl-data/sample_data")  # Debian's python-matplotlib-data
 
 
-def build():
-    """The network of recipes.net as C, for its table of inputs; the runtime's files and the harness, sanitised."""
-    OUT.mkdir(parents=True, exist_ok=True)
-    expect_done(netc("build", HERE / "recipes.net", "--weights=synthetic", "--target=scalar", "--parts=1",
-                     f"--emit-c={OUT}", binary=NETC), "netc build")
-    expect_done(run([CC, "-O0", "-std=c17", "-D_GNU_SOURCE", "-ffp-contract=off", "-fopenmp", "-I", ROOT / "runtime",
-                     "-I", OUT, "-c", OUT / "recipes.program.c", "-o", OUT / "recipes.o"]), "clang")
-    expect_done(run([CC, *FLAGS, "-fopenmp", "-I", ROOT / "runtime", HERE / "harness.c", OUT / "recipes.o",
+def build(target, folder, *flags):
+    """The network of recipes.net as C, for its table of inputs; with the runtime's files and harness.c a program."""
+    folder.mkdir(parents=True, exist_ok=True)
+    expect_done(netc("build", HERE / "recipes.net", "--weights=synthetic", f"--target={target}", "--parts=1",
+                     f"--emit-c={folder}", binary=NETC), "netc build")
+    common = [CC, *clang_flags(target), "-std=c17", "-D_GNU_SOURCE", "-I", ROOT / "runtime"]
+    expect_done(run([*common, "-O0", "-ffp-contract=off", "-fopenmp", "-I", folder, "-c", folder / "recipes.program.c", "-o",
+                     folder / "recipes.o"]), "clang")
+    expect_done(run([*common, "-Wall", "-Wextra", "-Werror", *flags, HERE / "harness.c", folder / "recipes.o",
                      *(ROOT / "runtime" / f"{name}.c" for name in FILES), "-ljpeg", "-lpng", "-lz", "-lm", "-o",
-                     OUT / "harness"]), "clang")
+                     folder / "harness"]), "clang")
+    return folder / "harness"
 
 
 class Refused(str):
@@ -45,7 +47,7 @@ class Harness:
     """One process for all that a case asks; ends with the case and then tells of leaks."""
 
     def __init__(self, **environment):
-        self.process = subprocess.Popen([OUT / "harness"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen(PROGRAM, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, env=dict(os.environ, **environment))
         self.complaints = b""
         self.reader = threading.Thread(target=self.read_complaints)
