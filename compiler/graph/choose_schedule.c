@@ -4,8 +4,9 @@
  *   %t1 ... = conv %x, ... | relu  {direct 1x14x32 band 4}
  *
  * Accumulators, a row of weights and the inputs of a step fit the registers together: one input, or one vector of them a
- * position where multiply-adds take a lane; then one more, for the weights of the next step. Register tiles are ranked by a model of a core with two multiply-add units, two loads a cycle and a latency of four: the cost
- * of a whole row of tiles, with tails. Tasks are bands of rows where the weights are small, so that layers follow one another
+ * position where multiply-adds take a lane; then one more, for the weights of the next step. Register tiles are ranked
+ * by a model of a core with two multiply-add units, two loads a cycle and a latency of four: the cost of a whole row of
+ * tiles, with tails. Tasks are bands of rows where the weights are small, so that layers follow one another
  * without barriers; tiles of channels where they are large, so that every thread streams its own part of them once.
  * The number of threads is not known here: the cut must suit 1, 2 and more, and the sums never depend on it.
  */

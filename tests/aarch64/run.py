@@ -82,7 +82,8 @@ def check_gcc(net):
 
 
 def check_counting():
-    """The loops of a small network are right, and the counts notice a tile that is too large for the registers, and inputs that are spread before they are multiplied."""
+    """The loops of a small network are right; the counts notice a tile that is too large for the registers, and inputs that
+    are spread before they are multiplied."""
     with tempfile.TemporaryDirectory(prefix="netc-aarch64-") as temporary:
         source = emit("fashion/resnext", Path(temporary))
         text = source.read_text()
