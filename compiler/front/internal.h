@@ -385,6 +385,9 @@ bool argument_bool(struct call *, const char *name, bool *);
 bool argument_choice(struct call *, const char *name, const char *const *choices, int n,
                      int *); /* one of some strings */
 bool argument_shape(struct call *, const char *name, struct shape *);
+struct node *argument_constant(struct call *, const char *name); /* a nested list of numbers as a constant node; NULL after a diagnostic */
+bool conv_pad(struct call *, struct attrs *); /* the argument `pad`, or the padding that keeps the size at stride 1 */
+void remember_cause(struct call *, const struct node *); /* why a node has as many channels as it has, for notes */
 bool argument_axis(struct call *, const char *name, int rank, int64_t *); /* negative ones count from the end */
 struct value argument_fails(struct call *, const char *name, enum check, const char *format, ...) PRINTF(4, 5);
 

@@ -154,16 +154,10 @@ bool input_tensor(struct call *call, int k, struct node **tensor)
     return false;
 }
 
-struct value build_not_yet(struct call *call)
-{
-    return fail(call->e, call->frame, call->at, CHECK_operator_not_yet,
-                "%s is part of the language but this netc cannot compute it yet", call->item->name);
-}
-
 /* ---- convolutions and matrices ---- */
 
 /* The padding that keeps the size at stride 1. */
-static bool conv_pad(struct call *call, struct attrs *attrs)
+bool conv_pad(struct call *call, struct attrs *attrs)
 {
     if (argument_value(call, "pad").kind != VALUE_NONE) {
         return argument_pair(call, "pad", attrs->pad);
@@ -184,7 +178,7 @@ static bool conv_pad(struct call *call, struct attrs *attrs)
 }
 
 /* Remembers why a node has as many channels as it has, for explain_node(). */
-static void remember_cause(struct call *call, const struct node *node)
+void remember_cause(struct call *call, const struct node *node)
 {
     const struct cause *cause = argument_value(call, "out").cause;
     if (node && cause && cause->name) {
@@ -358,16 +352,22 @@ static bool collect(struct numbers *numbers, struct value value, struct shape *s
     return good;
 }
 
-struct value build_constant(struct call *call)
+struct node *argument_constant(struct call *call, const char *name)
 {
     struct numbers numbers = {.call = call, .arena = call->e->module};
     struct shape shape = {0};
-    struct value values = argument_value(call, "values");
+    struct value values = argument_value(call, name);
     if (values.kind != VALUE_LIST || !collect(&numbers, values, &shape, 0)) {
-        return argument_fails(
-            call, "values", CHECK_argument_kind,
-            "a constant is a list of numbers, or of lists of numbers of one length, at most %d deep; this is %s",
-            MAX_RANK, value_shown(call->e->module, values));
+        argument_fails(
+            call, name, CHECK_argument_kind,
+            "%s of %s is a list of numbers, or of lists of numbers of one length, at most %d deep; this is %s", name,
+            call->item->name, MAX_RANK, value_shown(call->e->module, values));
+        return NULL;
     }
-    return value_tensor(add_constant(call, shape, numbers.number));
+    return add_constant(call, shape, numbers.number);
+}
+
+struct value build_constant(struct call *call)
+{
+    return value_tensor(argument_constant(call, "values"));
 }

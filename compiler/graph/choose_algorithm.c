@@ -92,11 +92,10 @@ static bool supported(struct diags *d, const struct node *n)
 {
     if (n->algorithm != ALGORITHM_generic)
         return true;
-    if (n->op != OP_conv && n->op != OP_linear)
+    if (n->op != OP_take && n->op != OP_upsample)
         return true;
     diag_error(d, CHECK_lowering_rank, n->origin,
-               "%s on a tensor of rank %d can be checked and interpreted, but not compiled yet", op_info(n->op)->name,
-               n->type.shape.rank);
+               "%s can be checked and interpreted, but not compiled yet", op_info(n->op)->name);
     return false;
 }
 

@@ -88,9 +88,9 @@ struct attrs {
     int64_t groups;
     int64_t out; /* conv, linear: output channels; not printed, it stands in the type */
     double eps;
-    bool ceil, count_pad;
+    bool ceil, count_pad, reflect, bilinear;
     int64_t axis, start, size;
-    struct shape shape; /* reshape, constant, parameter: the result; permute: the axes */
+    struct shape shape; /* reshape, upsample, constant, parameter: the result; permute: the axes */
 };
 
 /* A row of attrs.def: where in struct attrs it lies and how both written forms call it. */

@@ -7,7 +7,7 @@
  * without tests, because the outputs that a tap reaches are an interval that is computed beforehand, and the whole is
  * fast enough to judge a network of a billion multiply-adds in seconds.
  */
-#include "graph/graph.h"
+#include "graph/eval.h"
 #include "weights/weights.h"
 
 #include <math.h>
@@ -69,29 +69,17 @@ const double *param_value(struct arena *arena, struct weights *w, struct param *
 
 /* ---- what an operator sees ---- */
 
-struct eval {
-    struct arena *arena; /* values */
-    struct arena *parameters; /* emptied after every node */
-    struct weights *weights;
-    double **value; /* by node id */
-};
-
-static const double *input_value(const struct eval *e, const struct node *n, int i)
+const double *eval_input(const struct eval *e, const struct node *n, int i)
 {
     return e->value[n->in[i]->id];
 }
 
-static const double *param(struct eval *e, const struct node *n, int slot)
+const double *eval_param(struct eval *e, const struct node *n, int slot)
 {
     return n->param[slot] ? param_value(e->parameters, e->weights, n->param[slot]) : NULL;
 }
 
-/* Elements in front of, along and behind an axis. */
-struct split {
-    int64_t outer, n, inner;
-};
-
-static struct split split_at(struct shape shape, int64_t axis)
+struct split split_at(struct shape shape, int64_t axis)
 {
     struct split s = {1, shape.dim[axis], 1};
     for (int d = 0; d < shape.rank; d++) {
@@ -128,7 +116,7 @@ static void row_major(struct shape shape, int64_t *stride)
 }
 
 /* The value itself if it has the shape already, else a copy spread from the right. */
-static const double *broadcast(struct arena *arena, const double *value, struct shape from, struct shape to)
+const double *eval_broadcast(struct arena *arena, const double *value, struct shape from, struct shape to)
 {
     if (shape_equal(from, to)) {
         return value;
@@ -145,12 +133,7 @@ static const double *broadcast(struct arena *arena, const double *value, struct 
 
 /* ---- convolution and matrix product ---- */
 
-/* A window that slides over one axis: of `n` inputs, `out` results. */
-struct window {
-    int64_t n, out, kernel, stride, pad, dilation;
-};
-
-static struct window window_of(const struct node *n, int i)
+struct window window_of(const struct node *n, int i)
 {
     const struct attrs *a = &n->attrs;
     const struct shape *in = &n->in[0]->type.shape, *out = &n->type.shape;
@@ -159,7 +142,7 @@ static struct window window_of(const struct node *n, int i)
                            a->kernel[i],
                            a->stride[i],
                            a->pad[i],
-                           n->op == OP_conv ? a->dilation[i] : 1};
+                           n->op == OP_conv || n->op == OP_convolve || n->op == OP_unfold ? a->dilation[i] : 1};
 }
 
 /* The outputs [first, last) of one axis for which a tap of the kernel lies inside the input, at o * stride + shift. */
@@ -210,15 +193,18 @@ static void flatten_plane(struct window *wy, struct window *wx)
 static void eval_conv(struct eval *e, const struct node *n, double *out)
 {
     const struct shape *in = &n->in[0]->type.shape;
-    const double *weight = param(e, n, 0), *bias = param(e, n, 1);
+    bool given = n->op == OP_convolve; /* kernel and bias are values */
+    const double *weight = given ? eval_input(e, n, 1) : eval_param(e, n, 0);
+    const double *bias = !given ? eval_param(e, n, 1) : n->n_in > 2 ? eval_input(e, n, 2) : NULL;
     struct window wy = window_of(n, 0), wx = window_of(n, 1);
-    int64_t ics = in->dim[in->rank - 3], ocs = n->attrs.out, images = shape_elements(*in) / (ics * wy.n * wx.n);
+    int64_t ics = in->dim[in->rank - 3], ocs = n->type.shape.dim[in->rank - 3],
+            images = shape_elements(*in) / (ics * wy.n * wx.n);
     int64_t group_in = ics / n->attrs.groups, group_out = ocs / n->attrs.groups, taps = wy.kernel * wx.kernel;
     flatten_plane(&wy, &wx);
     int64_t in_plane = wy.n * wx.n, out_plane = wy.out * wx.out;
     for (int64_t o = 0; o < images * ocs; o++, out += out_plane) {
         int64_t oc = o % ocs, ic = oc / group_out * group_in;
-        const double *x = input_value(e, n, 0) + (o / ocs * ics + ic) * in_plane, *w = weight + oc * group_in * taps;
+        const double *x = eval_input(e, n, 0) + (o / ocs * ics + ic) * in_plane, *w = weight + oc * group_in * taps;
         for (int64_t i = 0; bias && i < out_plane; i++) {
             out[i] = bias[oc];
         }
@@ -234,7 +220,7 @@ static void eval_conv(struct eval *e, const struct node *n, double *out)
 /* out[.., o] = bias[o] + sum over i of weight[o][i] * in[.., i] */
 static void eval_linear(struct eval *e, const struct node *n, double *out)
 {
-    const double *weight = param(e, n, 0), *bias = param(e, n, 1), *x = input_value(e, n, 0);
+    const double *weight = eval_param(e, n, 0), *bias = eval_param(e, n, 1), *x = eval_input(e, n, 0);
     struct shape in = n->in[0]->type.shape;
     int64_t features = in.dim[in.rank - 1], outs = n->attrs.out, rows = shape_elements(in) / features;
     for (int64_t r = 0; r < rows; r++) {
@@ -252,8 +238,9 @@ static void eval_linear(struct eval *e, const struct node *n, double *out)
 
 static void eval_batch_norm(struct eval *e, const struct node *n, double *out)
 {
-    const double *gamma = param(e, n, 0), *beta = param(e, n, 1), *mean = param(e, n, 2), *var = param(e, n, 3);
-    const double *x = input_value(e, n, 0);
+    const double *gamma = eval_param(e, n, 0), *beta = eval_param(e, n, 1), *mean = eval_param(e, n, 2),
+                 *var = eval_param(e, n, 3);
+    const double *x = eval_input(e, n, 0);
     struct split s = split_at(n->type.shape, 0);
     for (int64_t i = 0; i < s.n * s.inner; i++) {
         int64_t c = i / s.inner;
@@ -263,7 +250,7 @@ static void eval_batch_norm(struct eval *e, const struct node *n, double *out)
 
 static void eval_scale_shift(struct eval *e, const struct node *n, double *out)
 {
-    const double *scale = param(e, n, 0), *shift = param(e, n, 1), *x = input_value(e, n, 0);
+    const double *scale = eval_param(e, n, 0), *shift = eval_param(e, n, 1), *x = eval_input(e, n, 0);
     struct split s = split_at(n->type.shape, 0);
     for (int64_t i = 0; i < s.n * s.inner; i++) {
         out[i] = x[i] * scale[i / s.inner] + shift[i / s.inner];
@@ -291,7 +278,7 @@ static void eval_elementwise(struct eval *e, const struct node *n, double *out)
     int64_t count = shape_elements(n->type.shape);
     const double *operand[2] = {0};
     for (int i = 0; i < n->n_in && i < 2; i++) {
-        operand[i] = broadcast(e->parameters, input_value(e, n, i), n->in[i]->type.shape, n->type.shape);
+        operand[i] = eval_broadcast(e->parameters, eval_input(e, n, i), n->in[i]->type.shape, n->type.shape);
     }
     for (int64_t i = 0; i < count; i++) {
         out[i] = apply(n->op, operand[0][i], operand[1] ? operand[1][i] : 0);
@@ -303,7 +290,8 @@ static void apply_epilogues(struct eval *e, const struct node *n, double *out)
     int64_t count = shape_elements(n->type.shape);
     for (int k = 0; k < n->n_epilogue; k++) {
         const struct node *with = n->epilogue[k].operand;
-        const double *b = with ? broadcast(e->parameters, e->value[with->id], with->type.shape, n->type.shape) : NULL;
+        const double *b =
+            with ? eval_broadcast(e->parameters, e->value[with->id], with->type.shape, n->type.shape) : NULL;
         for (int64_t i = 0; i < count; i++) {
             out[i] = apply(n->epilogue[k].op, out[i], b ? b[i] : 0);
         }
@@ -326,7 +314,7 @@ static int64_t covered(const struct window *w, int64_t o, int64_t *first, int64_
 static void eval_pool(struct eval *e, const struct node *n, double *out)
 {
     struct window wy = window_of(n, 0), wx = window_of(n, 1);
-    const double *x = input_value(e, n, 0);
+    const double *x = eval_input(e, n, 0);
     bool average = n->op == OP_avg_pool;
     int64_t plane = wy.n * wx.n, count = shape_elements(n->type.shape), y0, y1, x0, x1;
     for (int64_t o = 0; o < count; o++) {
@@ -348,7 +336,7 @@ static void eval_pool(struct eval *e, const struct node *n, double *out)
 
 static void eval_global_avg_pool(struct eval *e, const struct node *n, double *out)
 {
-    const double *x = input_value(e, n, 0);
+    const double *x = eval_input(e, n, 0);
     struct split s = split_at(n->in[0]->type.shape, 0);
     for (int64_t c = 0; c < s.n; c++) {
         double sum = 0;
@@ -368,14 +356,14 @@ static void eval_permute(struct eval *e, const struct node *n, double *out)
     for (int d = 0; d < n->type.shape.rank; d++) {
         stride[d] = own[n->attrs.shape.dim[d]];
     }
-    gather(input_value(e, n, 0), stride, n->type.shape, out);
+    gather(eval_input(e, n, 0), stride, n->type.shape, out);
 }
 
 static void eval_slice(struct eval *e, const struct node *n, double *out)
 {
     int64_t stride[MAX_RANK];
     row_major(n->in[0]->type.shape, stride);
-    gather(input_value(e, n, 0) + n->attrs.start * stride[n->attrs.axis], stride, n->type.shape, out);
+    gather(eval_input(e, n, 0) + n->attrs.start * stride[n->attrs.axis], stride, n->type.shape, out);
 }
 
 static void eval_concat(struct eval *e, const struct node *n, double *out)
@@ -384,7 +372,7 @@ static void eval_concat(struct eval *e, const struct node *n, double *out)
     for (int64_t o = 0; o < whole.outer; o++) {
         for (int k = 0; k < n->n_in; k++) {
             int64_t run = n->in[k]->type.shape.dim[n->attrs.axis] * whole.inner;
-            memcpy(out, input_value(e, n, k) + o * run, (size_t)run * sizeof *out);
+            memcpy(out, eval_input(e, n, k) + o * run, (size_t)run * sizeof *out);
             out += run;
         }
     }
@@ -392,7 +380,7 @@ static void eval_concat(struct eval *e, const struct node *n, double *out)
 
 static void eval_copy(struct eval *e, const struct node *n, double *out)
 {
-    memcpy(out, input_value(e, n, 0), (size_t)shape_elements(n->type.shape) * sizeof *out);
+    memcpy(out, eval_input(e, n, 0), (size_t)shape_elements(n->type.shape) * sizeof *out);
 }
 
 /* ---- along an axis ---- */
@@ -402,7 +390,7 @@ static void eval_softmax(struct eval *e, const struct node *n, double *out)
     struct split s = split_at(n->type.shape, n->attrs.axis);
     for (int64_t k = 0; k < s.outer * s.inner; k++) {
         int64_t at = k / s.inner * s.n * s.inner + k % s.inner;
-        const double *x = input_value(e, n, 0) + at;
+        const double *x = eval_input(e, n, 0) + at;
         double most = x[0], sum = 0;
         for (int64_t i = 1; i < s.n; i++) {
             most = x[i * s.inner] > most ? x[i * s.inner] : most;
@@ -420,7 +408,7 @@ static void eval_reduction(struct eval *e, const struct node *n, double *out)
 {
     struct split s = split_at(n->in[0]->type.shape, n->attrs.axis);
     for (int64_t k = 0; k < s.outer * s.inner; k++) {
-        const double *x = input_value(e, n, 0) + k / s.inner * s.n * s.inner + k % s.inner;
+        const double *x = eval_input(e, n, 0) + k / s.inner * s.n * s.inner + k % s.inner;
         double sum = 0;
         for (int64_t i = 0; i < s.n; i++) {
             sum += x[i * s.inner];
@@ -433,7 +421,7 @@ static void eval_reduction(struct eval *e, const struct node *n, double *out)
 
 static void eval_constant(struct eval *e, const struct node *n, double *out)
 {
-    const double *value = n->op == OP_parameter ? param(e, n, 0) : n->value;
+    const double *value = n->op == OP_parameter ? eval_param(e, n, 0) : n->value;
     memcpy(out, value, (size_t)shape_elements(n->type.shape) * sizeof *out);
 }
 
@@ -441,8 +429,11 @@ static void (*const evaluate[OP_COUNT])(struct eval *, const struct node *, doub
     [OP_constant] = eval_constant,
     [OP_parameter] = eval_constant,
     [OP_conv] = eval_conv,
+    [OP_convolve] = eval_conv,
+    [OP_conv1d] = eval_conv1d,
     [OP_linear] = eval_linear,
     [OP_batch_norm] = eval_batch_norm,
+    [OP_group_norm] = eval_group_norm,
     [OP_scale_shift] = eval_scale_shift,
     [OP_relu] = eval_elementwise,
     [OP_sigmoid] = eval_elementwise,
@@ -451,13 +442,18 @@ static void (*const evaluate[OP_COUNT])(struct eval *, const struct node *, doub
     [OP_sub] = eval_elementwise,
     [OP_mul] = eval_elementwise,
     [OP_div] = eval_elementwise,
+    [OP_matmul] = eval_matmul,
     [OP_max_pool] = eval_pool,
     [OP_avg_pool] = eval_pool,
     [OP_global_avg_pool] = eval_global_avg_pool,
+    [OP_pad] = eval_pad,
+    [OP_upsample] = eval_upsample,
+    [OP_unfold] = eval_unfold,
     [OP_reshape] = eval_copy,
     [OP_permute] = eval_permute,
     [OP_slice] = eval_slice,
     [OP_concat] = eval_concat,
+    [OP_take] = eval_take,
     [OP_softmax] = eval_softmax,
     [OP_sum] = eval_reduction,
     [OP_mean] = eval_reduction,

@@ -314,8 +314,8 @@ struct node *graph_add_node(struct reader *r, const struct value *value, enum op
 {
     struct origin origin = {scan_span(r, value->first), NULL};
     struct shape shape = value->type.shape;
-    if (op == OP_conv || op == OP_linear) {
-        int axis = shape.rank - (op == OP_conv ? 3 : 1);
+    if (op == OP_conv || op == OP_linear || op == OP_conv1d) {
+        int axis = shape.rank - (op == OP_conv ? 3 : op == OP_conv1d ? 2 : 1);
         attrs->out = axis >= 0 ? shape.dim[axis] : 1;
     } else if (op != OP_permute) {
         attrs->shape = shape;

@@ -82,9 +82,11 @@ bool node_param(const struct node *node, int slot, const char **leaf, bool *opti
     } else if (slot == 0 && node->op == OP_conv) {
         *shape =
             (struct shape){4, {attrs->out, in->dim[in->rank - 3] / attrs->groups, attrs->kernel[0], attrs->kernel[1]}};
+    } else if (slot == 0 && node->op == OP_conv1d) {
+        *shape = (struct shape){3, {attrs->out, in->dim[0], attrs->kernel[1]}};
     } else if (slot == 0 && node->op == OP_linear) {
         *shape = (struct shape){2, {attrs->out, in->dim[in->rank - 1]}};
-    } else if (node->op == OP_conv || node->op == OP_linear) {
+    } else if (node->op == OP_conv || node->op == OP_conv1d || node->op == OP_linear) {
         *shape = (struct shape){1, {attrs->out}};
     } else { /* the norms: one number a channel */
         *shape = (struct shape){1, {in->dim[0]}};
@@ -124,6 +126,17 @@ int64_t node_macs(const struct node *node)
         const struct shape *in = &node->in[0]->type.shape;
         int64_t reduction = in->dim[in->rank - 3] / node->attrs.groups * node->attrs.kernel[0] * node->attrs.kernel[1];
         return shape_elements(*out) * reduction;
+    }
+    if (node->op == OP_convolve) {
+        const struct shape *kernel = &node->in[1]->type.shape;
+        return shape_elements(*out) * (kernel->dim[1] * kernel->dim[2] * kernel->dim[3]);
+    }
+    if (node->op == OP_conv1d) {
+        return shape_elements(*out) * (node->in[0]->type.shape.dim[0] * node->attrs.kernel[1]);
+    }
+    if (node->op == OP_matmul) {
+        const struct shape *a = &node->in[0]->type.shape;
+        return shape_elements(*out) * a->dim[a->rank - 1];
     }
     if (node->op == OP_linear) {
         const struct shape *in = &node->in[0]->type.shape;

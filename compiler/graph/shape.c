@@ -6,29 +6,18 @@
  * start behind the padded input. All arithmetic stays inside 64 bits because every attribute and every count of
  * elements is held under 2^31 first.
  */
-#include "graph/graph.h"
+#include "graph/shape.h"
 
 #include <math.h>
 
 static const int64_t most_elements = INT32_MAX;
 
-/* What every rule needs: where to report and what it looks at. */
-struct rule {
-    struct diags *diags;
-    struct node *node;
-    const char *name;
-    struct arena *arena;
-};
-
-#define fail(rule, check, ...) (diag_error((rule)->diags, CHECK_##check, (rule)->node->origin, __VA_ARGS__), false)
-
-static const char *dims(struct rule *rule, struct shape shape)
+const char *rule_dims(struct rule *rule, struct shape shape)
 {
     return type_text(rule->arena, (struct type){.shape = shape}) + 3; /* without f32 */
 }
 
-/* "the input has 100 channels, it comes from here", at the producer of input k. */
-static bool note_input(struct rule *rule, int k)
+bool rule_note(struct rule *rule, int k)
 {
     const struct node *in = rule->node->in[k];
     struct span span = in->origin.span;
@@ -40,14 +29,14 @@ static bool note_input(struct rule *rule, int k)
         diag_note(rule->diags, span, "the input has %lld channels of %lld x %lld, it comes from here",
                   (long long)shape->dim[0], (long long)shape->dim[1], (long long)shape->dim[2]);
     } else {
-        diag_note(rule->diags, span, "the input is %s, it comes from here", dims(rule, *shape));
+        diag_note(rule->diags, span, "the input is %s, it comes from here", rule_dims(rule, *shape));
     }
     return false;
 }
 
 /* ---- checks that several operators share ---- */
 
-static bool check_shape(struct rule *rule, const struct shape *shape)
+bool check_shape(struct rule *rule, const struct shape *shape)
 {
     if (shape->rank < 0 || shape->rank > MAX_RANK) {
         return fail(rule, shape_positive, "%s would have %d dimensions, at most %d are possible", rule->name,
@@ -56,28 +45,28 @@ static bool check_shape(struct rule *rule, const struct shape *shape)
     for (int i = 0; i < shape->rank; i++) {
         if (shape->dim[i] < 1) {
             return fail(rule, shape_positive, "%s would have the shape %s, every dimension must be at least 1",
-                        rule->name, dims(rule, *shape));
+                        rule->name, rule_dims(rule, *shape));
         }
     }
     if (shape_elements(*shape) > most_elements) {
         return fail(rule, value_elements, "%s would have more than %lld elements: %s", rule->name,
-                    (long long)most_elements, dims(rule, *shape));
+                    (long long)most_elements, rule_dims(rule, *shape));
     }
     return true;
 }
 
-static bool check_rank(struct rule *rule, int least, int most, const char *needs)
+bool check_rank(struct rule *rule, int least, int most, const char *needs)
 {
     int rank = rule->node->in[0]->type.shape.rank;
     if (rank < least || rank > most) {
         fail(rule, input_rank, "%s needs an input of %s, this one is %s", rule->name, needs,
-             dims(rule, rule->node->in[0]->type.shape));
-        return note_input(rule, 0);
+             rule_dims(rule, rule->node->in[0]->type.shape));
+        return rule_note(rule, 0);
     }
     return true;
 }
 
-static bool check_range(struct rule *rule, const char *what, int64_t value, int64_t least)
+bool check_range(struct rule *rule, const char *what, int64_t value, int64_t least)
 {
     if (value >= least && value <= most_elements) {
         return true;
@@ -91,13 +80,13 @@ static bool check_axis(struct rule *rule, int64_t axis)
     const struct shape *shape = &rule->node->in[0]->type.shape;
     if (axis < 0 || axis >= shape->rank) {
         fail(rule, axis_range, "%s has no axis %lld: the input %s has %d", rule->name, (long long)axis,
-             dims(rule, *shape), shape->rank);
-        return note_input(rule, 0);
+             rule_dims(rule, *shape), shape->rank);
+        return rule_note(rule, 0);
     }
     return true;
 }
 
-static bool check_eps(struct rule *rule)
+bool check_eps(struct rule *rule)
 {
     double eps = rule->node->attrs.eps;
     return (isfinite(eps) && eps > 0) ||
@@ -113,7 +102,7 @@ static int64_t window_size(struct rule *rule, int i, int64_t size, int64_t dilat
     if (room < 0 && !(ceil && room > -stride)) { /* rounded up, one window hangs over */
         fail(rule, kernel_fits_input, "%s kernel reaches over %lld %s, the input has %lld with its padding", rule->name,
              (long long)reach, i ? "columns" : "rows", (long long)(size + 2 * pad));
-        note_input(rule, 0);
+        rule_note(rule, 0);
         return 0;
     }
     int64_t count = (ceil ? room + stride - 1 : room) / stride + 1;
@@ -121,7 +110,7 @@ static int64_t window_size(struct rule *rule, int i, int64_t size, int64_t dilat
 }
 
 /* Kernel, stride, pad (and dilation) are in range; writes rows and columns of the result. */
-static bool infer_window(struct rule *rule, bool dilated, bool ceil, struct shape *result)
+bool infer_window(struct rule *rule, bool dilated, bool ceil, struct shape *result)
 {
     const struct attrs *attrs = &rule->node->attrs;
     const struct shape *in = &rule->node->in[0]->type.shape;
@@ -162,31 +151,38 @@ static bool infer_constant(struct rule *rule, struct shape *result)
     return true;
 }
 
-static bool infer_conv(struct rule *rule, struct shape *result)
+bool infer_grouped(struct rule *rule, int64_t out, struct shape *result)
 {
     const struct attrs *attrs = &rule->node->attrs;
-    if (!check_rank(rule, 3, MAX_RANK, "at least 3 axes, [C,H,W]")) {
-        return false;
-    }
     *result = rule->node->in[0]->type.shape;
     int64_t channels = result->dim[result->rank - 3];
-    if (!check_range(rule, "output channels", attrs->out, 1) || !check_range(rule, "groups", attrs->groups, 1)) {
+    if (!check_range(rule, "output channels", out, 1) || !check_range(rule, "groups", attrs->groups, 1)) {
         return false;
     }
     if (channels % attrs->groups) {
         fail(rule, conv_groups_divide_input, "conv groups must divide the %lld input channels, %lld does not",
              (long long)channels, (long long)attrs->groups);
-        return note_input(rule, 0);
+        return rule_note(rule, 0);
     }
-    if (attrs->out % attrs->groups) {
+    if (out % attrs->groups) {
         return fail(rule, conv_groups_divide_output, "conv groups must divide the %lld output channels, %lld does not",
-                    (long long)attrs->out, (long long)attrs->groups);
+                    (long long)out, (long long)attrs->groups);
     }
     if (!infer_window(rule, true, false, result)) {
         return false;
     }
-    result->dim[result->rank - 3] = attrs->out;
-    struct shape weight = {4, {attrs->out, channels / attrs->groups, attrs->kernel[0], attrs->kernel[1]}};
+    result->dim[result->rank - 3] = out;
+    return true;
+}
+
+static bool infer_conv(struct rule *rule, struct shape *result)
+{
+    const struct attrs *attrs = &rule->node->attrs;
+    if (!check_rank(rule, 3, MAX_RANK, "at least 3 axes, [C,H,W]") || !infer_grouped(rule, attrs->out, result)) {
+        return false;
+    }
+    const struct shape *in = &rule->node->in[0]->type.shape;
+    struct shape weight = {4, {attrs->out, in->dim[in->rank - 3] / attrs->groups, attrs->kernel[0], attrs->kernel[1]}};
     return check_shape(rule, &weight);
 }
 
@@ -219,10 +215,10 @@ static bool infer_elementwise(struct rule *rule, struct shape *result)
         for (int i = 1; i <= result->rank; i++) {
             int64_t p = i <= a.rank ? a.dim[a.rank - i] : 1, q = i <= b.rank ? b.dim[b.rank - i] : 1;
             if (p != q && p != 1 && q != 1) {
-                fail(rule, broadcast_shapes, "%s: the shapes %s and %s do not agree", rule->name, dims(rule, a),
-                     dims(rule, b));
-                note_input(rule, 0);
-                return note_input(rule, k);
+                fail(rule, broadcast_shapes, "%s: the shapes %s and %s do not agree", rule->name, rule_dims(rule, a),
+                     rule_dims(rule, b));
+                rule_note(rule, 0);
+                return rule_note(rule, k);
             }
             result->dim[result->rank - i] = p > q ? p : q;
         }
@@ -263,9 +259,10 @@ static bool infer_reshape(struct rule *rule, struct shape *result)
     }
     struct shape in = rule->node->in[0]->type.shape;
     if (shape_elements(*result) != shape_elements(in)) {
-        fail(rule, reshape_elements, "reshape to %s needs %lld elements, the input %s has %lld", dims(rule, *result),
-             (long long)shape_elements(*result), dims(rule, in), (long long)shape_elements(in));
-        return note_input(rule, 0);
+        fail(rule, reshape_elements, "reshape to %s needs %lld elements, the input %s has %lld",
+             rule_dims(rule, *result), (long long)shape_elements(*result), rule_dims(rule, in),
+             (long long)shape_elements(in));
+        return rule_note(rule, 0);
     }
     return true;
 }
@@ -285,7 +282,7 @@ static bool infer_permute(struct rule *rule, struct shape *result)
     result->rank = in->rank;
     if (!good) {
         fail(rule, permute_axes, "permute must name each of the %d axes of its input once", in->rank);
-        return note_input(rule, 0);
+        return rule_note(rule, 0);
     }
     return true;
 }
@@ -301,7 +298,7 @@ static bool infer_slice(struct rule *rule, struct shape *result)
     if (attrs->start < 0 || attrs->size < 1 || attrs->start >= extent || attrs->size > extent - attrs->start) {
         fail(rule, slice_range, "slice of %lld from %lld does not lie inside axis %lld, which has %lld",
              (long long)attrs->size, (long long)attrs->start, (long long)attrs->axis, (long long)extent);
-        return note_input(rule, 0);
+        return rule_note(rule, 0);
     }
     result->dim[attrs->axis] = attrs->size;
     return true;
@@ -322,9 +319,9 @@ static bool infer_concat(struct rule *rule, struct shape *result)
         }
         if (!shape_equal(part, first)) {
             fail(rule, concat_shapes, "concat along axis %lld: input %d is %s, the first is %s", (long long)axis, k + 1,
-                 dims(rule, rule->node->in[k]->type.shape), dims(rule, first));
-            note_input(rule, k);
-            return note_input(rule, 0);
+                 rule_dims(rule, rule->node->in[k]->type.shape), rule_dims(rule, first));
+            rule_note(rule, k);
+            return rule_note(rule, 0);
         }
         total += extent; /* below 2^31 inputs of 2^31 each */
     }
@@ -359,31 +356,17 @@ static bool infer_same(struct rule *rule, struct shape *result)
 }
 
 static bool (*const infer[OP_COUNT])(struct rule *, struct shape *result) = {
-    [OP_input] = infer_given,
-    [OP_constant] = infer_constant,
-    [OP_parameter] = infer_given,
-    [OP_conv] = infer_conv,
-    [OP_linear] = infer_linear,
-    [OP_batch_norm] = infer_norm,
-    [OP_scale_shift] = infer_norm,
-    [OP_relu] = infer_elementwise,
-    [OP_sigmoid] = infer_elementwise,
-    [OP_silu] = infer_elementwise,
-    [OP_add] = infer_elementwise,
-    [OP_sub] = infer_elementwise,
-    [OP_mul] = infer_elementwise,
-    [OP_div] = infer_elementwise,
-    [OP_max_pool] = infer_pool,
-    [OP_avg_pool] = infer_pool,
-    [OP_global_avg_pool] = infer_global_pool,
-    [OP_reshape] = infer_reshape,
-    [OP_permute] = infer_permute,
-    [OP_slice] = infer_slice,
-    [OP_concat] = infer_concat,
-    [OP_softmax] = infer_softmax,
-    [OP_sum] = infer_reduction,
-    [OP_mean] = infer_reduction,
-    [OP_convert] = infer_same,
+    [OP_input] = infer_given,      [OP_constant] = infer_constant, [OP_parameter] = infer_given,
+    [OP_conv] = infer_conv,        [OP_convolve] = infer_convolve, [OP_conv1d] = infer_conv1d,
+    [OP_linear] = infer_linear,    [OP_batch_norm] = infer_norm,   [OP_group_norm] = infer_group_norm,
+    [OP_scale_shift] = infer_norm, [OP_relu] = infer_elementwise,  [OP_sigmoid] = infer_elementwise,
+    [OP_silu] = infer_elementwise, [OP_add] = infer_elementwise,   [OP_sub] = infer_elementwise,
+    [OP_mul] = infer_elementwise,  [OP_div] = infer_elementwise,   [OP_matmul] = infer_matmul,
+    [OP_max_pool] = infer_pool,    [OP_avg_pool] = infer_pool,     [OP_global_avg_pool] = infer_global_pool,
+    [OP_pad] = infer_pad,          [OP_upsample] = infer_upsample, [OP_unfold] = infer_unfold,
+    [OP_reshape] = infer_reshape,  [OP_permute] = infer_permute,   [OP_slice] = infer_slice,
+    [OP_concat] = infer_concat,    [OP_take] = infer_take,         [OP_softmax] = infer_softmax,
+    [OP_sum] = infer_reduction,    [OP_mean] = infer_reduction,    [OP_convert] = infer_same,
 };
 
 bool infer_type(struct diags *diags, struct node *node)

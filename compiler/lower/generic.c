@@ -1,13 +1,8 @@
 /* What no blocked lowering takes: tensors of any rank, plain rows, one element at a time. Right first; what matters for speed gets
  * a lowering of its own. The outermost axis is shared out as tasks. */
-#include "lower/lower.h"
+#include "lower/generic.h"
 
-struct axes { /* the loops over the result, outermost first */
-    int rank;
-    struct affine at[MAX_RANK];
-};
-
-static struct axes open_axes(struct lowering *l, struct shape shape, int skip)
+struct axes generic_open(struct lowering *l, struct shape shape, int skip)
 {
     static const char *const name[MAX_RANK] = {"a", "b", "c", "d", "e", "f"};
     struct axes x = {.rank = shape.rank};
@@ -22,7 +17,7 @@ static struct axes open_axes(struct lowering *l, struct shape shape, int skip)
     return x;
 }
 
-static void close_axes(struct lowering *l, struct axes *x)
+void generic_close(struct lowering *l, struct axes *x)
 {
     for (int i = x->rank - 1; i >= 0; i--)
         if (x->at[i].n && x->at[i].term[0].var->kind != VAR_TASK)
@@ -40,7 +35,7 @@ static struct element_ref broadcast(struct buffer *b, const struct node *v, cons
     return r;
 }
 
-static struct element_ref same(struct buffer *b, const struct axes *x)
+struct element_ref generic_at(struct buffer *b, const struct axes *x)
 {
     struct element_ref r = {.buffer = b};
     r.at[0] = affine_const(0);
@@ -49,7 +44,7 @@ static struct element_ref same(struct buffer *b, const struct axes *x)
     return r;
 }
 
-static void store(struct lowering *l, struct axes *x, struct expr *value)
+void generic_store(struct lowering *l, struct axes *x, struct expr *value)
 {
     struct node *n = l->node;
     for (int i = 0; i < n->n_epilogue; i++) {
@@ -66,10 +61,10 @@ static void store(struct lowering *l, struct axes *x, struct expr *value)
                                             : VOP_mul;
         value = expr_op(&l->build, op, value, o, NULL);
     }
-    emit_store(&l->build, same(l->out, x), value, 1);
+    emit_store(&l->build, generic_at(l->out, x), value, 1);
 }
 
-static struct buffer *result(struct lowering *l)
+struct buffer *generic_result(struct lowering *l)
 {
     struct node *n = l->node;
     for (int i = 0; i < n->n_epilogue; i++) {
@@ -87,8 +82,8 @@ static void elementwise(struct lowering *l)
     for (int i = 0; i < n->n_in; i++)
         if (!(i && n->in[1] == n->in[0]))
             in[i] = node_is_number(n->in[i]) ? NULL : use_rows(l, DIR_IN, i ? "x1" : "x0", n->in[i]);
-    result(l);
-    struct axes x = open_axes(l, n->type.shape, -1);
+    generic_result(l);
+    struct axes x = generic_open(l, n->type.shape, -1);
     struct expr *v[2] = {0};
     for (int i = 0; i < n->n_in; i++) {
         const struct node *o = n->in[i];
@@ -99,8 +94,8 @@ static void elementwise(struct lowering *l)
     static const enum vop row[OP_COUNT] = {
         [OP_relu] = VOP_relu, [OP_sigmoid] = VOP_sigmoid, [OP_silu] = VOP_silu, [OP_add] = VOP_add,
         [OP_sub] = VOP_sub,   [OP_mul] = VOP_mul,         [OP_div] = VOP_div};
-    store(l, &x, expr_op(&l->build, row[n->op], v[0], v[1], NULL));
-    close_axes(l, &x);
+    generic_store(l, &x, expr_op(&l->build, row[n->op], v[0], v[1], NULL));
+    generic_close(l, &x);
 }
 
 /* A batch norm that nothing absorbed: the channels are axis 0. */
@@ -114,19 +109,20 @@ static void scale_shift(struct lowering *l)
         use_weights(l, "scale", (struct pack){.param = n->param[0], .kind = PACK_PLAIN}, 1, &elements);
     struct buffer *shift =
         use_weights(l, "shift", (struct pack){.param = n->param[1], .kind = PACK_PLAIN}, 1, &elements);
-    result(l);
-    struct axes x = open_axes(l, n->type.shape, -1);
-    struct expr *v = expr_load(b, 1, same(in, &x));
-    store(l, &x, expr_op(b, VOP_fma, v, expr_load(b, 1, at(scale, x.at[0])), expr_load(b, 1, at(shift, x.at[0]))));
-    close_axes(l, &x);
+    generic_result(l);
+    struct axes x = generic_open(l, n->type.shape, -1);
+    struct expr *v = expr_load(b, 1, generic_at(in, &x));
+    generic_store(l, &x,
+                  expr_op(b, VOP_fma, v, expr_load(b, 1, at(scale, x.at[0])), expr_load(b, 1, at(shift, x.at[0]))));
+    generic_close(l, &x);
 }
 
 static void moved(struct lowering *l) /* permute, slice */
 {
     struct node *n = l->node;
     struct buffer *in = use_rows(l, DIR_IN, "x", n->in[0]);
-    result(l);
-    struct axes x = open_axes(l, n->type.shape, -1);
+    generic_result(l);
+    struct axes x = generic_open(l, n->type.shape, -1);
     struct element_ref from = {.buffer = in};
     for (int i = 0; i < n->type.shape.rank; i++) {
         if (n->op == OP_permute)
@@ -134,8 +130,8 @@ static void moved(struct lowering *l) /* permute, slice */
         else
             from.at[i] = affine_plus(x.at[i], i == n->attrs.axis ? n->attrs.start : 0);
     }
-    store(l, &x, expr_load(&l->build, 1, from));
-    close_axes(l, &x);
+    generic_store(l, &x, expr_load(&l->build, 1, from));
+    generic_close(l, &x);
 }
 
 static void concat(struct lowering *l)
@@ -144,17 +140,17 @@ static void concat(struct lowering *l)
     struct buffer *in[MAX_BUFFERS];
     for (int i = 0; i < n->n_in; i++)
         in[i] = use_rows(l, DIR_IN, arena_printf(l->build.arena, "x%d", i), n->in[i]);
-    result(l);
+    generic_result(l);
     int64_t start = 0;
     for (int i = 0; i < n->n_in; i++) {
         struct axes x = {.rank = n->type.shape.rank};
         for (int k = 0; k < x.rank; k++)
             x.at[k] = loop(l, VAR_FOR, arena_printf(l->build.arena, "i%d", k), n->in[i]->type.shape.dim[k]);
-        struct expr *v = expr_load(&l->build, 1, same(in[i], &x));
+        struct expr *v = expr_load(&l->build, 1, generic_at(in[i], &x));
         struct axes to = x;
         to.at[n->attrs.axis] = affine_plus(x.at[n->attrs.axis], start);
-        store(l, &to, v);
-        close_axes(l, &x);
+        generic_store(l, &to, v);
+        generic_close(l, &x);
         start += n->in[i]->type.shape.dim[n->attrs.axis];
     }
 }
@@ -168,7 +164,7 @@ static struct expr *fold(struct lowering *l, struct buffer *in, struct axes x, i
     emit_set(b, reg_at(acc), expr_const(b, 1, start));
     struct affine k = loop(l, VAR_FOR, "k", n);
     x.at[axis] = k;
-    struct expr *v = expr_load(b, 1, same(in, &x));
+    struct expr *v = expr_load(b, 1, generic_at(in, &x));
     if (minus)
         v = expr_op(b, VOP_exp, expr_op(b, VOP_sub, v, minus, NULL), NULL, NULL);
     emit_set(b, reg_at(acc), expr_op(b, op, expr_reg(b, reg_at(acc)), v, NULL));
@@ -184,17 +180,18 @@ static void softmax(struct lowering *l)
     int axis = (int)n->attrs.axis;
     int64_t size = n->type.shape.dim[axis];
     struct buffer *in = use_rows(l, DIR_IN, "x", n->in[0]);
-    result(l);
-    struct axes x = open_axes(l, n->type.shape, axis);
+    generic_result(l);
+    struct axes x = generic_open(l, n->type.shape, axis);
     struct expr *top = fold(l, in, x, axis, size, VOP_max, -(double)__builtin_inff(), NULL, "top");
     struct expr *sum = fold(l, in, x, axis, size, VOP_add, 0, top, "total");
     struct axes at_k = x;
     struct affine k = loop(l, VAR_FOR, "k", size);
     at_k.at[axis] = k;
-    struct expr *e = expr_op(b, VOP_exp, expr_op(b, VOP_sub, expr_load(b, 1, same(in, &at_k)), top, NULL), NULL, NULL);
-    store(l, &at_k, expr_op(b, VOP_div, e, sum, NULL));
+    struct expr *e =
+        expr_op(b, VOP_exp, expr_op(b, VOP_sub, expr_load(b, 1, generic_at(in, &at_k)), top, NULL), NULL, NULL);
+    generic_store(l, &at_k, expr_op(b, VOP_div, e, sum, NULL));
     end(l, k);
-    close_axes(l, &x);
+    generic_close(l, &x);
 }
 
 static void reduction(struct lowering *l) /* sum, mean: the axis goes */
@@ -204,15 +201,15 @@ static void reduction(struct lowering *l) /* sum, mean: the axis goes */
     const struct node *v = n->in[0];
     int axis = (int)n->attrs.axis;
     struct buffer *in = use_rows(l, DIR_IN, "x", v);
-    result(l);
-    struct axes x = open_axes(l, n->type.shape, -1), from = {.rank = v->type.shape.rank};
+    generic_result(l);
+    struct axes x = generic_open(l, n->type.shape, -1), from = {.rank = v->type.shape.rank};
     for (int i = 0, k = 0; i < from.rank; i++)
         from.at[i] = i == axis ? l->zero : x.at[k++];
     struct expr *sum = fold(l, in, from, axis, v->type.shape.dim[axis], VOP_add, 0, NULL, "total");
     if (n->op == OP_mean)
         sum = expr_op(b, VOP_mul, sum, expr_const(b, 1, 1.0 / (double)v->type.shape.dim[axis]), NULL);
-    store(l, &x, sum);
-    close_axes(l, &x);
+    generic_store(l, &x, sum);
+    generic_close(l, &x);
 }
 
 struct kernel *lower_generic(struct lowering *l)
@@ -221,6 +218,14 @@ struct kernel *lower_generic(struct lowering *l)
     case OP_permute:
     case OP_slice: moved(l); break;
     case OP_concat: concat(l); break;
+    case OP_conv:
+    case OP_convolve:
+    case OP_conv1d: generic_conv(l); break;
+    case OP_linear: generic_linear(l); break;
+    case OP_matmul: generic_matmul(l); break;
+    case OP_unfold: generic_unfold(l); break;
+    case OP_pad: generic_pad(l); break;
+    case OP_group_norm: generic_group_norm(l); break;
     case OP_softmax: softmax(l); break;
     case OP_sum:
     case OP_mean: reduction(l); break;

@@ -162,6 +162,7 @@ inlined f32 fma1(f32 a, f32 b, f32 c)
 }
 
 inlined f32 max1(f32 a, f32 b) { return a > b ? a : b; }
+inlined f32 sqrt1(f32 a)       { return sqrtf(a); }
 inlined f32 relu1(f32 a)       { return a > 0.0f ? a : 0.0f; }
 
 /* e^x, within 1.01 units in the last place; the same operations in every width, so that all agree to the last bit.
@@ -210,6 +211,7 @@ inlined void   store16_n(f32 *p, f32x16 v, int n)   { _mm512_mask_storeu_ps(p, (
 inlined f32x16 pick16(const f32 *p, i32x16 l)       { return _mm512_permutexvar_ps((__m512i)l, _mm512_loadu_ps(p)); }
 inlined f32x16 fma16(f32x16 a, f32x16 b, f32x16 c)  { return _mm512_fmadd_ps(a, b, c); }
 inlined f32x16 max16(f32x16 a, f32x16 b)            { return _mm512_max_ps(a, b); }
+inlined f32x16 sqrt16(f32x16 a)                     { return _mm512_sqrt_ps(a); }
 inlined f32x16 relu16(f32x16 a)                     { return _mm512_max_ps(a, zero16()); }
 
 inlined f32x16 exp16(f32x16 x) /* see exp1 */

@@ -98,6 +98,7 @@ inlined f32 fma1(f32 a, f32 b, f32 c)
 }
 
 inlined f32 max1(f32 a, f32 b) { return a > b ? a : b; }
+inlined f32 sqrt1(f32 a)       { return sqrtf(a); }
 inlined f32 relu1(f32 a)       { return a > 0.0f ? a : 0.0f; }
 
 /* e^x, within 1.01 units in the last place; the same operations in every width, so that all agree to the last bit.
@@ -145,6 +146,7 @@ inlined void  storeu8(f32 *p, f32x8 v)           { _mm256_storeu_ps(p, v); }
 inlined void  store8_n(f32 *p, f32x8 v, int n)   { _mm256_maskstore_ps(p, (__m256i)(lane8 < n), v); }
 inlined f32x8 fma8(f32x8 a, f32x8 b, f32x8 c)    { return _mm256_fmadd_ps(a, b, c); }
 inlined f32x8 max8(f32x8 a, f32x8 b)             { return _mm256_max_ps(a, b); }
+inlined f32x8 sqrt8(f32x8 a)                     { return _mm256_sqrt_ps(a); }
 inlined f32x8 relu8(f32x8 a)                     { return _mm256_max_ps(a, zero8()); }
 
 /* Lane i becomes block[l[i]], from a block of 16. pick8 where it is known that all come from one half, given by its

@@ -98,6 +98,7 @@ inlined f32 fma1(f32 a, f32 b, f32 c)
 }
 
 inlined f32 max1(f32 a, f32 b) { return a > b ? a : b; }
+inlined f32 sqrt1(f32 a)       { return sqrtf(a); }
 inlined f32 relu1(f32 a)       { return a > 0.0f ? a : 0.0f; }
 
 /* e^x, within 1.01 units in the last place; the same operations in every width, so that all agree to the last bit.

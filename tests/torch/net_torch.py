@@ -183,6 +183,50 @@ class NetModule(nn.Module):
                      stride=a["stride"], padding=a["pad"], dilation=a["dilation"], groups=a["groups"])
         return y.reshape(list(lead) + list(y.shape[1:])) if len(lead) > 1 else y
 
+    def op_convolve(self, node, x, kernel, bias=None):
+        a = node["attributes"]
+        if kernel.shape[0] == 1:                        # the same for all images of the batch
+            y = F.conv2d(x.reshape([-1] + list(x.shape[-3:])), kernel[0], None if bias is None else bias.reshape(-1),
+                         stride=a["stride"], padding=a["pad"], dilation=a["dilation"], groups=a["groups"])
+            return y.reshape(list(x.shape[:-3]) + list(y.shape[1:]))
+        images = []
+        for i in range(x.shape[0]):
+            y = F.conv2d(x[i].reshape([-1] + list(x.shape[-3:])), kernel[i], None if bias is None else bias[min(i, len(bias) - 1)],
+                         stride=a["stride"], padding=a["pad"], dilation=a["dilation"], groups=a["groups"])
+            images.append(y.reshape(list(x.shape[1:-3]) + list(y.shape[1:])))
+        return torch.stack(images)
+
+    def op_conv1d(self, node, x):
+        return F.conv1d(x, self.weight(node, "weight"), self.weight(node, "bias"), padding=node["attributes"]["pad"][1])
+
+    def op_group_norm(self, node, x):
+        return F.group_norm(x, node["attributes"]["groups"], self.weight(node, "weight"), self.weight(node, "bias"),
+                            eps=node["attributes"]["eps"])
+
+    def op_matmul(self, node, x, y):
+        x, y = self.align(x, y)
+        return torch.matmul(x, y)
+
+    def op_pad(self, node, x):
+        rows, columns = node["attributes"]["pad"]
+        if not node["attributes"]["reflect"]:
+            return F.pad(x, [columns, columns, rows, rows])
+        y = F.pad(x.reshape([1, -1] + list(x.shape[-2:])), [columns, columns, rows, rows], mode="reflect")
+        return y.reshape(list(x.shape[:-2]) + list(y.shape[-2:]))
+
+    def op_upsample(self, node, x):
+        if node["attributes"]["bilinear"]:
+            return F.interpolate(x, size=node["shape"][1:], mode="bilinear", align_corners=False)
+        return F.interpolate(x, size=node["shape"][1:], mode="nearest")
+
+    def op_unfold(self, node, x):
+        a = node["attributes"]
+        y = F.unfold(x, a["kernel"], dilation=a["dilation"], padding=a["pad"], stride=a["stride"])
+        return y.reshape([x.shape[0]] + node["shape"])
+
+    def op_take(self, node, x, index):
+        return x[:, index[0].long()]
+
     def op_linear(self, node, x):
         return F.linear(x, self.weight(node, "weight"), self.weight(node, "bias"))
 

@@ -1,0 +1,154 @@
+/* The reference interpreter's rules of attention and of the heads of detection and segmentation. */
+#include "graph/eval.h"
+
+#include <math.h>
+#include <string.h>
+
+#pragma STDC FP_CONTRACT OFF
+
+/* out[o][l] = bias[o] + sum over i, k of weight[o][i][k] * x[i][l + k - pad] */
+void eval_conv1d(struct eval *e, const struct node *n, double *out)
+{
+    const double *weight = eval_param(e, n, 0), *bias = eval_param(e, n, 1), *x = eval_input(e, n, 0);
+    const struct shape *in = &n->in[0]->type.shape, *to = &n->type.shape;
+    int64_t taps = n->attrs.kernel[1];
+    for (int64_t o = 0; o < to->dim[0]; o++) {
+        for (int64_t l = 0; l < to->dim[1]; l++) {
+            double sum = bias ? bias[o] : 0;
+            for (int64_t i = 0; i < in->dim[0]; i++) {
+                for (int64_t k = 0; k < taps; k++) {
+                    int64_t at = l + k - n->attrs.pad[1];
+                    sum += at >= 0 && at < in->dim[1] ? weight[(o * in->dim[0] + i) * taps + k] * x[i * in->dim[1] + at]
+                                                      : 0;
+                }
+            }
+            out[o * to->dim[1] + l] = sum;
+        }
+    }
+}
+
+/* y = (x - mean) / sqrt(var + eps) * gamma + beta; mean and biased variance over a group's channels and positions
+ * (Wu, He. "Group Normalization", 2018, equations 1 to 3). */
+void eval_group_norm(struct eval *e, const struct node *n, double *out)
+{
+    const double *gamma = eval_param(e, n, 0), *beta = eval_param(e, n, 1), *x = eval_input(e, n, 0);
+    struct split s = split_at(n->type.shape, 0);
+    int64_t count = s.n / n->attrs.groups * s.inner;
+    for (int64_t g = 0; g < n->attrs.groups; g++) {
+        const double *from = x + g * count;
+        double mean = 0, variance = 0;
+        for (int64_t i = 0; i < count; i++) {
+            mean += from[i];
+        }
+        mean /= (double)count;
+        for (int64_t i = 0; i < count; i++) {
+            variance += (from[i] - mean) * (from[i] - mean);
+        }
+        variance /= (double)count;
+        for (int64_t i = 0; i < count; i++) {
+            int64_t c = (g * count + i) / s.inner;
+            out[g * count + i] = (from[i] - mean) / sqrt(variance + n->attrs.eps) * gamma[c] + beta[c];
+        }
+    }
+}
+
+/* out[.., m, n] = sum over k of a[.., m, k] * b[.., k, n] */
+void eval_matmul(struct eval *e, const struct node *n, double *out)
+{
+    const struct shape *to = &n->type.shape;
+    struct shape a_shape = *to, b_shape = *to;
+    const struct shape *a_in = &n->in[0]->type.shape, *b_in = &n->in[1]->type.shape;
+    int64_t m = to->dim[to->rank - 2], columns = to->dim[to->rank - 1], depth = a_in->dim[a_in->rank - 1];
+    a_shape.dim[to->rank - 1] = depth;
+    b_shape.dim[to->rank - 2] = depth;
+    const double *a = eval_broadcast(e->parameters, eval_input(e, n, 0), *a_in, a_shape);
+    const double *b = eval_broadcast(e->parameters, eval_input(e, n, 1), *b_in, b_shape);
+    for (int64_t row = 0; row < shape_elements(*to) / columns; row++) {
+        const double *matrix = b + row / m * depth * columns;
+        for (int64_t k = 0; k < depth; k++) {
+            for (int64_t c = 0; c < columns; c++) {
+                out[row * columns + c] += a[row * depth + k] * matrix[k * columns + c];
+            }
+        }
+    }
+}
+
+/* Which row or column a border shows; -1: none, a zero. Reflection leaves the edge itself out. */
+static int64_t behind_border(int64_t at, int64_t size, bool reflect)
+{
+    if (at >= 0 && at < size) {
+        return at;
+    }
+    return !reflect ? -1 : at < 0 ? -at : 2 * (size - 1) - at;
+}
+
+void eval_pad(struct eval *e, const struct node *n, double *out)
+{
+    const double *x = eval_input(e, n, 0);
+    const struct shape *in = &n->in[0]->type.shape, *to = &n->type.shape;
+    int64_t ih = in->dim[in->rank - 2], iw = in->dim[in->rank - 1], oh = to->dim[in->rank - 2],
+            ow = to->dim[in->rank - 1];
+    for (int64_t i = 0; i < shape_elements(*to); i++) {
+        int64_t y = behind_border(i / ow % oh - n->attrs.pad[0], ih, n->attrs.reflect);
+        int64_t ix = behind_border(i % ow - n->attrs.pad[1], iw, n->attrs.reflect);
+        out[i] = y < 0 || ix < 0 ? 0 : x[(i / (oh * ow) * ih + y) * iw + ix];
+    }
+}
+
+/* The centres of pixels stay where they are: position o of `out` lies at (o + 0.5) * in / out - 0.5 of the input. What lies outside
+ * of the outermost centres takes their value. */
+struct between {
+    int64_t first, second;
+    double share; /* of the second */
+};
+
+static struct between bilinear_at(int64_t o, int64_t in, int64_t out)
+{
+    double at = ((double)o + 0.5) * (double)in / (double)out - 0.5;
+    at = at < 0 ? 0 : at;
+    int64_t first = (int64_t)at;
+    return (struct between){first, first + 1 < in ? first + 1 : first, at - (double)first};
+}
+
+void eval_upsample(struct eval *e, const struct node *n, double *out)
+{
+    const double *x = eval_input(e, n, 0);
+    const struct shape *in = &n->in[0]->type.shape, *to = &n->type.shape;
+    int64_t ih = in->dim[1], iw = in->dim[2], oh = to->dim[1], ow = to->dim[2];
+    for (int64_t i = 0; i < shape_elements(*to); i++) {
+        const double *map = x + i / (oh * ow) * ih * iw;
+        int64_t oy = i / ow % oh, ox = i % ow;
+        if (!n->attrs.bilinear) {
+            out[i] = map[oy * ih / oh * iw + ox * iw / ow];
+            continue;
+        }
+        struct between y = bilinear_at(oy, ih, oh), c = bilinear_at(ox, iw, ow);
+        double upper = map[y.first * iw + c.first] * (1 - c.share) + map[y.first * iw + c.second] * c.share;
+        double lower = map[y.second * iw + c.first] * (1 - c.share) + map[y.second * iw + c.second] * c.share;
+        out[i] = upper * (1 - y.share) + lower * y.share;
+    }
+}
+
+/* out[c][ky * columns + kx][oy][ox] = x[c][oy * stride + ky * dilation - pad][..], zero outside */
+void eval_unfold(struct eval *e, const struct node *n, double *out)
+{
+    struct window wy = window_of(n, 0), wx = window_of(n, 1);
+    const double *x = eval_input(e, n, 0);
+    int64_t plane = wy.out * wx.out, taps = wy.kernel * wx.kernel;
+    for (int64_t i = 0; i < shape_elements(n->type.shape); i++) {
+        int64_t tap = i / plane % taps, oy = i / wx.out % wy.out, ox = i % wx.out;
+        int64_t iy = oy * wy.stride + tap / wx.kernel * wy.dilation - wy.pad;
+        int64_t ix = ox * wx.stride + tap % wx.kernel * wx.dilation - wx.pad;
+        bool inside = iy >= 0 && iy < wy.n && ix >= 0 && ix < wx.n;
+        out[i] = inside ? x[(i / (plane * taps) * wy.n + iy) * wx.n + ix] : 0;
+    }
+}
+
+void eval_take(struct eval *e, const struct node *n, double *out)
+{
+    const double *x = eval_input(e, n, 0), *index = eval_input(e, n, 1);
+    int64_t row = split_at(n->in[0]->type.shape, 0).inner, count = shape_elements(n->in[1]->type.shape);
+    for (int64_t i = 0; i < count; i++) {
+        memcpy(out + i * row, x + (int64_t)index[i] * row, (size_t)row * sizeof *out);
+    }
+}

@@ -1,0 +1,27 @@
+/* Inside the generic lowering (generic.c, generic_product.c); nobody else includes it. */
+#ifndef NETC_LOWER_GENERIC_H
+#define NETC_LOWER_GENERIC_H
+
+#include "lower/lower.h"
+
+struct axes { /* the loops over the result, outermost first */
+    int rank;
+    struct affine at[MAX_RANK];
+};
+
+/* Loops over a shape, the outermost as tasks; axis `skip` stands at 0 (-1: none). */
+struct axes generic_open(struct lowering *, struct shape, int skip);
+void generic_close(struct lowering *, struct axes *);
+struct element_ref generic_at(struct buffer *, const struct axes *);
+struct buffer *generic_result(struct lowering *); /* declares it, and the epilogues' operands */
+void generic_store(struct lowering *, struct axes *, struct expr *value); /* epilogues, then the store */
+
+/* generic_product.c */
+void generic_conv(struct lowering *); /* conv of other ranks, convolve, conv1d */
+void generic_linear(struct lowering *);
+void generic_matmul(struct lowering *);
+void generic_unfold(struct lowering *);
+void generic_pad(struct lowering *);
+void generic_group_norm(struct lowering *);
+
+#endif
