@@ -230,6 +230,30 @@ static void add_comment(struct printer *p, const char *comment)
     text_add(p->out, " */\n");
 }
 
+/* static const int iy_of[4] = {0, 0, 1, 1}; const int iy = iy_of[oy]; */
+static void add_table(struct printer *p, const struct stmt *s)
+{
+    enum { A_LINE = 16 };
+    struct text line = {.arena = p->out->arena};
+    const char *name = s->var->name;
+    text_add(&line, "static const int %s_of[%lld] = {", name, (long long)s->n_table);
+    for (int64_t i = 0; i < s->n_table; i++) {
+        if (i % A_LINE == 0 && s->n_table > A_LINE) {
+            put_line(p, text_string(&line));
+            line = (struct text){.arena = p->out->arena};
+            text_add(&line, "    ");
+        }
+        text_add(&line, "%lld%s", (long long)s->table[i], i + 1 == s->n_table ? "" : (i + 1) % A_LINE ? ", " : ",");
+    }
+    text_add(&line, "};");
+    put_line(p, text_string(&line));
+    line = (struct text){.arena = p->out->arena};
+    text_add(&line, "const int %s = %s_of[", name, name);
+    emit_affine(&line, s->cond);
+    text_add(&line, "];");
+    put_line(p, text_string(&line));
+}
+
 static void add_statement(struct printer *p, const struct stmt *s)
 {
     struct text line = {.arena = p->out->arena};
@@ -261,6 +285,7 @@ static void add_statement(struct printer *p, const struct stmt *s)
     case STMT_STORE: add_store(&line, s); break;
     case STMT_PREFETCH: add_prefetch(&line, &s->ref); break;
     case STMT_FENCE: text_add(&line, "fence;"); break;
+    case STMT_TABLE: add_table(p, s); return;
     }
     put_line(p, text_string(&line));
 }
@@ -303,8 +328,9 @@ static bool block_uses(const struct stmt *s, const struct var *var)
 {
     for (; s; s = s->next) {
         bool memory = s->kind == STMT_STORE || s->kind == STMT_PREFETCH;
-        if ((s->kind == STMT_IF && affine_uses(&s->cond, 1, var)) || block_uses(s->body, var) ||
-            expr_uses(s->value, var) || (memory && affine_uses(s->ref.at, s->ref.buffer->rank, var))) {
+        if (((s->kind == STMT_IF || s->kind == STMT_TABLE) && affine_uses(&s->cond, 1, var)) ||
+            block_uses(s->body, var) || expr_uses(s->value, var) ||
+            (memory && affine_uses(s->ref.at, s->ref.buffer->rank, var))) {
             return true;
         }
     }

@@ -144,6 +144,9 @@ static void collect_block(struct collector *c, const struct stmt *stmt)
             c->scope = open_scope(c, stmt);
             collect_block(c, stmt->body);
             c->scope = outer;
+        } else if (stmt->kind == STMT_TABLE) {
+            c->scope->range[stmt->var->id] = (struct range){stmt->var->lo, stmt->var->hi};
+            c->list.level[stmt->var->id] = c->scope->depth;
         } else if (stmt->kind == STMT_SET || stmt->kind == STMT_LET || stmt->kind == STMT_STORE) {
             collect_expr(c, stmt->value);
             if (stmt->kind == STMT_STORE) {

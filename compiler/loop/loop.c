@@ -78,6 +78,21 @@ void if_begin(struct builder *b, struct affine cond, int64_t lo, int64_t hi)
     open_block(b, stmt);
 }
 
+struct var *emit_table(struct builder *b, const char *name, struct affine at, const int64_t *number, int64_t n)
+{
+    int64_t least = number[0], greatest = number[0];
+    for (int64_t i = 1; i < n; i++) {
+        least = number[i] < least ? number[i] : least;
+        greatest = number[i] > greatest ? number[i] : greatest;
+    }
+    struct stmt *stmt = append(b, STMT_TABLE);
+    stmt->var = new_var(b, VAR_TABLE, name, least, greatest + 1);
+    stmt->cond = at;
+    stmt->table = number;
+    stmt->n_table = n;
+    return stmt->var;
+}
+
 void block_end(struct builder *b)
 {
     assert(b->depth > 0 && "no block is open");

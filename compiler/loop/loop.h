@@ -16,7 +16,7 @@
 #include "graph/graph.h"
 
 /* ---- affine.c: c + sum of k_i * var_i ---- */
-enum var_kind { VAR_TASK, VAR_FOR, VAR_UNROLL };
+enum var_kind { VAR_TASK, VAR_FOR, VAR_UNROLL, VAR_TABLE };
 struct var {
     const char *name;
     int64_t lo, hi; /* [lo, hi) */
@@ -103,7 +103,7 @@ struct expr {
     struct expr *arg[3];
 };
 
-enum stmt_kind { STMT_LOOP, STMT_IF, STMT_REG, STMT_SET, STMT_LET, STMT_STORE, STMT_PREFETCH, STMT_FENCE, STMT_COMMENT };
+enum stmt_kind { STMT_LOOP, STMT_IF, STMT_TABLE, STMT_REG, STMT_SET, STMT_LET, STMT_STORE, STMT_PREFETCH, STMT_FENCE, STMT_COMMENT };
 struct stmt {
     enum stmt_kind kind;
     struct stmt *next;
@@ -113,6 +113,9 @@ struct stmt {
     /* STMT_IF: lo <= cond < hi */
     struct affine cond;
     int64_t lo, hi;
+    /* STMT_TABLE: var, to the end of the block, is table[cond]; it may stand in subscripts that are read */
+    const int64_t *table;
+    int64_t n_table;
     /* STMT_REG, STMT_LET: reg declared; STMT_SET: element */
     struct reg *reg;
     struct reg_ref target;
@@ -227,6 +230,8 @@ struct var *kernel_task(struct builder *, const char *name, int64_t n);
 struct var *loop_begin(struct builder *, enum var_kind, const char *name, int64_t lo, int64_t hi); /* for or unroll */
 void if_begin(struct builder *, struct affine, int64_t lo, int64_t hi);
 void block_end(struct builder *); /* of a loop or an if */
+/* A variable that takes its value from n numbers (kept, not copied): what no affine form says, such as the row that is nearest. */
+struct var *emit_table(struct builder *, const char *name, struct affine at, const int64_t *number, int64_t n);
 struct reg *emit_reg(struct builder *, const char *name, struct vtype, int rank, const int64_t *dim);
 void emit_set(struct builder *, struct reg_ref, struct expr *);
 struct expr *emit_let(struct builder *, const char *name, struct expr *); /* returns a use of it */

@@ -50,6 +50,7 @@ struct step { /* a statement */
     int var;
     int64_t lo, hi;
     struct sum cond;
+    const int64_t *table;
     struct spot spot; /* set, let, store: where to; reg: all of it */
     const struct value *value;
     int64_t count;    /* set, let, store: lanes written; reg: floats */
@@ -262,6 +263,12 @@ static struct step *translate_block(struct machine *m, const struct stmt *s)
             step->lo = s->var->lo;
             step->hi = s->var->hi;
             break;
+        case STMT_TABLE:
+            step->var = s->var->id;
+            step->hi = s->n_table;
+            step->table = s->table;
+            step->cond = sum_of(m, s->cond);
+            break;
         case STMT_IF: step->cond = sum_of(m, s->cond); break;
         case STMT_REG: step->spot.data = reg_data(m, s->reg, &step->count); break;
         case STMT_LET: step->spot = reg_spot(m, &(struct reg_ref){.reg = s->reg}); break;
@@ -416,6 +423,17 @@ static void run(struct machine *m, const struct step *s)
             if (s->lo <= cond && cond < s->hi) {
                 run(m, s->body);
             }
+            break;
+        }
+        case STMT_TABLE: {
+            int64_t at = sum_now(m, &s->cond);
+            if (at < 0 || at >= s->hi) {
+                diag_error_file(m->diags, CHECK_loop_bounds, m->kernel->name, "number %lld of a table of %lld is read",
+                                (long long)at, (long long)s->hi);
+                m->failed = true;
+                break;
+            }
+            m->now[s->var] = s->table[at];
             break;
         }
         case STMT_REG: memset(s->spot.data, 0xff, sizeof(float) * (size_t)s->count); break;

@@ -419,6 +419,27 @@ static void read_let(struct reader *r)
     }
 }
 
+/* table t[2oy + q] {0, 0, 1, 1} */
+static void read_table(struct reader *r)
+{
+    enum { MOST_NUMBERS = 1 << 20 };
+    const char *name = read_new_name(r);
+    int64_t *number = NULL;
+    size_t n = 0, capacity = 0;
+    expect(r, "[");
+    struct affine form = read_affine(r);
+    expect(r, "]");
+    expect(r, "{");
+    do {
+        int64_t value = read_int(r);
+        PUSH(r->arena, number, n, capacity, value);
+    } while (!r->failed && n < MOST_NUMBERS && accept(r, ","));
+    expect(r, "}");
+    if (!r->failed) {
+        declare(r, (struct declared){.name = name, .var = emit_table(&r->b, name, form, number, (int64_t)n)});
+    }
+}
+
 static void read_set(struct reader *r)
 {
     skip_space(r);
@@ -444,6 +465,8 @@ static void read_block(struct reader *r)
             read_heads(r, true, VAR_FOR);
         } else if (accept(r, "reg")) {
             read_reg_declaration(r);
+        } else if (accept(r, "table")) {
+            read_table(r);
         } else if (accept(r, "let")) {
             read_let(r);
         } else if (accept(r, "store")) {

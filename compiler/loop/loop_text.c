@@ -24,9 +24,9 @@ const char *vop_name(enum vop op)
 
 bool loop_name_is_valid(const char *name)
 {
-    static const char *const words[] = {"kernel", "in",    "out",   "inout",    "task",  "for",   "unroll",
-                                        "if",     "reg",   "let",   "store",    "load",  "loadu", "splat",
-                                        "pick",   "lanes", "fence", "prefetch", "zero",  "inf",   "nan",
+    static const char *const words[] = {"kernel", "in",    "out",   "inout",    "task",   "for",   "unroll",
+                                        "if",     "reg",   "let",   "store",    "load",   "loadu", "splat",
+                                        "pick",   "lanes", "fence", "prefetch", "zero",   "inf",   "nan",
                                         "from",   "at",    "f32",   "i32",      "storeu", "lane",  "of"};
     if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || *name == '_')) {
         return false;
@@ -253,6 +253,13 @@ static void put_simple(struct text *out, const struct stmt *stmt)
         put_ref(out, &stmt->ref);
         break;
     case STMT_FENCE: text_add(out, "fence"); break;
+    case STMT_TABLE:
+        text_add(out, "table %s[%s] {", stmt->var->name, affine_text(out->arena, stmt->cond));
+        for (int64_t i = 0; i < stmt->n_table; i++) {
+            text_add(out, "%s%lld", i ? ", " : "", (long long)stmt->table[i]);
+        }
+        text_add(out, "}");
+        break;
     case STMT_LOOP:
     case STMT_IF:
     case STMT_COMMENT: break;
@@ -390,7 +397,7 @@ static void rename_one(struct renaming *r, const char **name, char kind)
 static void rename_block(struct renaming *r, struct stmt *stmt)
 {
     for (; stmt != NULL; stmt = stmt->next) {
-        if (stmt->kind == STMT_LOOP) {
+        if (stmt->kind == STMT_LOOP || stmt->kind == STMT_TABLE) {
             rename_one(r, &stmt->var->name, 'v');
         } else if (stmt->kind == STMT_REG || stmt->kind == STMT_LET) {
             rename_one(r, &stmt->reg->name, 'r');

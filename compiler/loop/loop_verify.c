@@ -267,6 +267,30 @@ static void check_store(struct verifier *v, const struct stmt *stmt)
     }
 }
 
+/* What is stored, and where tasks and guards end, must be read off the subscripts. */
+static void check_no_table(struct verifier *v, const struct affine *form, int n)
+{
+    for (int i = 0; i < n; i++) {
+        for (int t = 0; t < form[i].n; t++) {
+            if (form[i].term[t].var->kind == VAR_TABLE) {
+                fail(v, CHECK_loop_store_digits, "%s comes from a table and may stand in subscripts of loads only",
+                     form[i].term[t].var->name);
+                return;
+            }
+        }
+    }
+}
+
+static void check_table(struct verifier *v, const struct stmt *stmt)
+{
+    int64_t least, greatest;
+    affine_range(stmt->cond, &least, &greatest);
+    if (least < 0 || greatest >= stmt->n_table) {
+        fail(v, CHECK_loop_bounds, "%s is number %s of a table: %lld to %lld, it has %lld", stmt->var->name,
+             affine_text(v->arena, stmt->cond), (long long)least, (long long)greatest, (long long)stmt->n_table);
+    }
+}
+
 static void check_block(struct verifier *v, const struct stmt *stmt, int depth)
 {
     size_t outer = v->n_visible;
@@ -284,11 +308,18 @@ static void check_block(struct verifier *v, const struct stmt *stmt, int depth)
             break;
         case STMT_IF:
             check_affine(v, &stmt->cond);
+            check_no_table(v, &stmt->cond, 1);
             if (stmt->lo < -MAX_OFFSET || stmt->hi > MAX_OFFSET || stmt->lo >= stmt->hi) {
                 fail(v, CHECK_loop_sizes, "the guard %s in %lld..%lld is empty", affine_text(v->arena, stmt->cond),
                      (long long)stmt->lo, (long long)stmt->hi);
             }
             check_block(v, stmt->body, depth + 1);
+            break;
+        case STMT_TABLE:
+            check_affine(v, &stmt->cond);
+            check_no_table(v, &stmt->cond, 1);
+            check_table(v, stmt);
+            declare_var(v, stmt->var);
             break;
         case STMT_REG: declare_reg(v, stmt->reg); break;
         case STMT_SET:
@@ -301,7 +332,10 @@ static void check_block(struct verifier *v, const struct stmt *stmt, int depth)
             declare_reg(v, stmt->reg);
             check_assigned(v, stmt->reg, stmt->value);
             break;
-        case STMT_STORE: check_store(v, stmt); break;
+        case STMT_STORE:
+            check_store(v, stmt);
+            check_no_table(v, stmt->ref.at, stmt->ref.buffer->rank);
+            break;
         case STMT_PREFETCH: check_ref(v, &stmt->ref); break;
         case STMT_FENCE:
         case STMT_COMMENT: break;

@@ -180,6 +180,7 @@ static void run_block(struct run *v, const struct stmt *stmt)
             make_live(v, stmt->reg, true);
             break;
         case STMT_STORE: run_expr(v, stmt->value); break;
+        case STMT_TABLE: v->known[stmt->var->id] = false; break;
         case STMT_PREFETCH:
         case STMT_FENCE:
         case STMT_COMMENT: break;

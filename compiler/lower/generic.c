@@ -224,6 +224,8 @@ struct kernel *lower_generic(struct lowering *l)
     case OP_linear: generic_linear(l); break;
     case OP_matmul: generic_matmul(l); break;
     case OP_unfold: generic_unfold(l); break;
+    case OP_take: generic_take(l); break;
+    case OP_upsample: generic_upsample(l); break;
     case OP_pad: generic_pad(l); break;
     case OP_group_norm: generic_group_norm(l); break;
     case OP_softmax: softmax(l); break;

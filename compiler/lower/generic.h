@@ -24,4 +24,8 @@ void generic_unfold(struct lowering *);
 void generic_pad(struct lowering *);
 void generic_group_norm(struct lowering *);
 
+/* generic_table.c */
+void generic_take(struct lowering *);
+void generic_upsample(struct lowering *);
+
 #endif
