@@ -200,8 +200,9 @@ class NetModule(nn.Module):
         return F.conv1d(x, self.weight(node, "weight"), self.weight(node, "bias"), padding=node["attributes"]["pad"][1])
 
     def op_group_norm(self, node, x):
-        return F.group_norm(x, node["attributes"]["groups"], self.weight(node, "weight"), self.weight(node, "bias"),
-                            eps=node["attributes"]["eps"])
+        # not F.group_norm, which refuses groups of one number
+        return torch.group_norm(x, node["attributes"]["groups"], self.weight(node, "weight"), self.weight(node, "bias"),
+                                node["attributes"]["eps"])
 
     def op_matmul(self, node, x, y):
         x, y = self.align(x, y)

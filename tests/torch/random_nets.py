@@ -8,11 +8,14 @@ can be made again alone.
 Sizes are odd on purpose: maps down to 1 x 1, channel counts that no vector length divides, windows that hang over
 the edge. What PyTorch refuses (a pool padded by more than half its kernel) and what netc refuses (a window larger than
 its padded input) is avoided.
---plain keeps to convolutional networks: no permute, reshape, softmax, axis sums, constants or loose parameters.
+--plain keeps to convolutional networks: no permute, reshape, softmax, axis sums, constants or loose parameters, and
+nothing of attention.
 """
 import argparse
 import os
 import random
+
+import numpy as np
 
 
 def conv_size(n, kernel, stride, pad, dilation):
@@ -24,6 +27,12 @@ def pool_size(n, kernel, stride, pad, ceil):
         return (n + 2 * pad - kernel) // stride + 1
     count = -((n + 2 * pad - kernel) // -stride) + 1
     return count - 1 if (count - 1) * stride >= n + pad else count
+
+
+def nearest_agrees(n, out):
+    """Does PyTorch, which multiplies by a rounded n / out, find the row floor(o * n / out)? Of 26 rows made 22 it does not."""
+    scale = np.float32(n) / np.float32(out)
+    return all(int(np.float32(o) * scale) == o * n // out for o in range(out))
 
 
 class Value:
@@ -264,6 +273,172 @@ class Writer:
         numbers = [round(self.random.uniform(-1, 1), 3) for _ in range(x.shape[2])]
         return self.let("%s %s constant(%s)" % (x.name, self.random.choice("+*"), numbers), x.shape)
 
+    # --- attention, heads of detection and segmentation ---
+
+    def convolve(self, x):
+        """A convolution whose kernel is a value: loose, fixed (a blur), or worked out from the map itself."""
+        kernel = [self.random.choice([1, 2, 3, 3, 5]), self.random.choice([1, 3, 3, 4])]
+        stride, dilation = self.random.choice([1, 1, 2, 3]), self.random.choice([1, 1, 1, 2, 3])
+        pad = [self.random.randint(0, dilation * k) for k in kernel]
+        size = [conv_size(n, k, stride, p, dilation) for n, k, p in zip(x.shape[1:], kernel, pad)]
+        groups = self.random.choice([g for g in range(1, x.shape[0] + 1) if x.shape[0] % g == 0])
+        out, per = groups * self.random.choice([1, 1, 2, 3]), x.shape[0] // groups
+        shape = [out, per] + kernel
+        elements = out * per * kernel[0] * kernel[1]
+        if min(size) < 1 or elements > 600:
+            return None
+        kind = self.random.choice(["parameter", "constant", "made"])
+        if kind == "parameter":
+            k = self.let("{label}: parameter(%s)" % shape, shape)
+        elif kind == "constant":
+            numbers = [round(self.random.uniform(-1, 1), 3) for _ in range(elements)]
+            k = self.let("constant(%s) |> reshape(%s)" % (numbers, shape), shape)
+        else:
+            k = self.let("%s |> global_avg_pool |> flatten |> {label}: linear(%d) |> reshape(%s)"
+                         % (x.name, elements, shape), shape)
+        text = "%s |> convolve(%s, groups = %d, pad = %s" % (x.name, k.name, groups, pad)
+        text += ", stride = %d" % stride if stride > 1 else ""
+        text += ", dilation = %d" % dilation if dilation > 1 else ""
+        text += ", bias = ({label}: parameter([%d]))" % out if self.maybe(0.3) else ""
+        return self.let(text + ")", [out] + size)
+
+    def blur(self, x):
+        """Anti-aliased: a border that reflects, then one small fixed kernel a channel."""
+        c, h, w = x.shape
+        border, kernel, row = self.random.choice([(1, 3, [1, 2, 1]), (2, 5, [1, 4, 6, 4, 1]), (1, 2, [1, 1])])
+        stride, reflect = self.random.choice([1, 2]), min(h, w) > border and self.maybe(0.7)
+        size = [conv_size(n + 2 * border, kernel, stride, 0, 1) for n in (h, w)]
+        if min(size) < 1:
+            return None
+        one = [[[a * b / sum(row) ** 2 for a in row] for b in row]]
+        return self.let("%s |> pad(%d%s) |> convolve(constant([%s for i in 0 ..< %d]), stride = %d, pad = 0, groups = %d)"
+                        % (x.name, border, ', mode = "reflect"' if reflect else "", one, c, stride, c), [c] + size)
+
+    def along_channels(self, x):
+        """Efficient channel attention: a gate whose channels see their neighbours."""
+        c, kernel = x.shape[0], self.random.choice([1, 3, 5, 7])
+        bias = ", bias = true" if self.maybe(0.3) else ""
+        gate = self.let("%s |> global_avg_pool |> reshape([1, %d]) |> {label}: conv1d(1, %d%s) |> sigmoid |> reshape([%d, 1, 1])"
+                        % (x.name, c, kernel, bias, c), [c, 1, 1])
+        return self.let("%s * %s" % (x.name, gate.name), x.shape)
+
+    def conv1d(self, x):
+        c, h, w = x.shape
+        kernel, out = self.random.choice([1, 2, 3, 5, 8]), self.channels()
+        pad = self.random.randint(0, kernel)
+        length = h * w + 2 * pad - kernel + 1
+        if length < 1:
+            return None
+        return self.let("%s |> reshape([%d, %d]) |> {label}: conv1d(%d, %d, pad = %d) |> reshape([%d, 1, %d])"
+                        % (x.name, c, h * w, out, kernel, pad, out, length), [out, 1, length])
+
+    def group_norm(self, x):
+        groups = self.random.choice([g for g in range(1, x.shape[0] + 1) if x.shape[0] % g == 0])
+        eps = "" if self.maybe(0.7) else ", eps = 0.01"
+        y = self.let("%s |> {label}: group_norm(%d%s)" % (x.name, groups, eps), x.shape)
+        return self.activation(y) if self.maybe(0.5) else y
+
+    def self_attention(self, x):
+        """Every position asks every other one, in several heads; perhaps with a table of positions."""
+        c, h, w = x.shape
+        heads, width = self.random.choice([1, 2, 3]), self.random.choice([1, 3, 4, 8])
+        n, inner = h * w, heads * width
+        if n > 150:
+            return None
+        q, k, v = (self.let("%s |> {label}: conv(%d, 1) |> reshape([%d, %d, %d])" % (x.name, inner, heads, width, n),
+                            [heads, width, n]) for _ in range(3))
+        scores = "matmul(%s |> permute([0, 2, 1]), %s) * %s" % (q.name, k.name, round(width ** -0.5, 4))
+        if self.maybe(0.5):
+            table = self.let("{label}: parameter([%d, %d])" % (2 * n - 1, heads), [2 * n - 1, heads])
+            index = [[i - j + n - 1 for j in range(n)] for i in range(n)]
+            if n <= 40:
+                scores = "(%s) + (%s |> take(%s) |> permute([2, 0, 1]))" % (scores, table.name, index)
+        attention = self.let("(%s) |> softmax" % scores, [heads, n, n])
+        return self.let("matmul(%s, %s |> permute([0, 2, 1])) |> permute([0, 2, 1]) |> reshape(%s)"
+                        % (attention.name, v.name, [inner, h, w]), [inner, h, w])
+
+    def matmul_broadcast(self, x):
+        """Leading axes of either factor are 1 or missing."""
+        c, h, w = x.shape
+        columns = self.random.choice([1, 2, 5, 16, 19])
+        shape = self.random.choice([[w, columns], [1, w, columns], [c, w, columns]])
+        if c * w * columns > 6000:
+            return None
+        p = self.let("{label}: parameter(%s)" % shape, shape)
+        if self.maybe(0.5):
+            return self.let("(%s, %s) |> matmul" % (x.name, p.name), [c, h, columns])
+        rows = self.random.choice([1, 3, 17])
+        left = self.random.choice([[rows, h], [c, rows, h]])
+        q = self.let("{label}: parameter(%s)" % left, left)
+        return self.let("matmul(%s, %s)" % (q.name, x.name), [c, rows, w])
+
+    def window_attention(self, x):
+        """Windows laid open, weighted tap by tap: local attention."""
+        c, h, w = x.shape
+        kernel = [self.random.choice([1, 2, 3, 3]), self.random.choice([1, 3, 3, 5])]
+        stride, dilation = self.random.choice([1, 1, 2]), self.random.choice([1, 1, 2])
+        pad = [self.random.randint(0, dilation * k) for k in kernel]
+        size = [conv_size(n, k, stride, p, dilation) for n, k, p in zip((h, w), kernel, pad)]
+        taps = kernel[0] * kernel[1]
+        if min(size) < 1 or c * taps * size[0] * size[1] > 20000:
+            return None
+        open_ = self.let("%s |> unfold(%s, stride = %d, pad = %s, dilation = %d)" % (x.name, kernel, stride, pad, dilation),
+                         [c, taps] + size)
+        weights = self.let("{label}: parameter(%s)" % ([taps] + self.random.choice([[1, 1], size])), None)
+        weights = "%s |> softmax(axis = 0)" % weights.name if self.maybe(0.5) else weights.name
+        return self.let("%s * (%s) |> sum(axis = 1)" % (open_.name, weights), [c] + size)
+
+    def border(self, x):
+        c, h, w = x.shape
+        if self.maybe(0.5):
+            n = [self.random.randint(0, h - 1), self.random.randint(0, w - 1)]
+            n = n if self.maybe(0.3) else [min(n[0], 3), min(n[1], 3)]
+            text = "%s |> pad(%s, mode = \"reflect\")" % (x.name, n)
+        else:
+            n = [self.random.randint(0, 4), self.random.randint(0, 4)]
+            text = "%s |> pad(%s)" % (x.name, n)
+        size = [h + 2 * n[0], w + 2 * n[1]]
+        return self.let(text, [c] + size) if c * size[0] * size[1] < 20000 else None
+
+    def resize(self, x):
+        """To any size, larger or smaller, in each direction."""
+        size = [self.random.randint(1, 2 * n + 3) for n in x.shape[1:]]
+        if self.maybe(0.3):
+            size = [2 * n for n in x.shape[1:]]
+        if x.shape[0] * size[0] * size[1] > 20000 or not all(map(nearest_agrees, x.shape[1:], size)):
+            return None
+        return self.let("%s |> upsample(%s%s)" % (x.name, size, self.random.choice(["", ', filter = "bilinear"'])),
+                        [x.shape[0]] + size)
+
+    def take(self, x):
+        c = x.shape[0]
+        if self.maybe(0.5):
+            index = [self.random.randrange(c) for _ in range(self.random.randint(1, 20))]
+            return self.let("%s |> take(%s)" % (x.name, index), [len(index)] + x.shape[1:])
+        index = [[self.random.randrange(c) for _ in range(3)] for _ in range(self.random.randint(1, 5))]
+        rows = self.let("%s |> take(%s)" % (x.name, index), [len(index), 3] + x.shape[1:])
+        return self.let("%s |> mean(axis = 1)" % rows.name, [len(index)] + x.shape[1:])
+
+    def more_axes(self, x):
+        """The channels in parts that act as a batch."""
+        c, h, w = x.shape
+        divisors = [g for g in range(1, c + 1) if c % g == 0]
+        parts = self.random.choice(divisors)
+        out, kernel = self.random.choice([1, 2, 5, 16]), self.random.choice([1, 3])
+        if parts * out * h * w > 20000 or parts * out > 64:
+            return None
+        bias = ", bias = true" if self.maybe(0.5) else ""
+        norm = " |> {label}: group_norm(%d)" % parts if self.maybe(0.5) else ""
+        y = self.let("%s |> reshape([%d, %d, %d, %d]) |> {label}: conv(%d, %d%s)"
+                     % (x.name, parts, c // parts, h, w, out, kernel, bias), [parts, out, h, w])
+        return self.let("%s%s |> reshape(%s)" % (y.name, norm, [parts * out, h, w]), [parts * out, h, w])
+
+    def linear_rows(self, x):
+        """A linear layer over the last axis of a map."""
+        out = self.random.choice([1, 3, 8, 16, 21])
+        bias = "" if self.maybe(0.5) else ", bias = false"
+        return self.let("%s |> {label}: linear(%d%s)" % (x.name, out, bias), x.shape[:2] + [out])
+
     # --- the net ---
 
     def finish(self, x):
@@ -287,6 +462,9 @@ class Writer:
                   self.batch_norm, self.arithmetic]
         if not self.plain:
             steps += [self.swap_axes, self.shuffle_channels, self.radix_sum, self.loose_parameter, self.fixed_numbers]
+            steps += [self.convolve, self.blur, self.along_channels, self.conv1d, self.group_norm, self.self_attention,
+                      self.matmul_broadcast, self.window_attention, self.border, self.resize, self.take, self.more_axes,
+                      self.linear_rows]
         wanted, tries = self.random.randint(2, 9), 0
         while wanted > 0 and tries < 40:
             tries += 1

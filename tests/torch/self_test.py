@@ -153,6 +153,86 @@ def test_batch_norm(x):
     same(net.state_dict()[names["running_mean"]].numpy(), 0.1 * x.mean((0, 2, 3)), "running mean after a step")
 
 
+def test_convolve(x):
+    c, h, w = x.shape[1:]
+    attributes = {"kernel": [2, 3], "stride": [2, 1], "pad": [1, 2], "dilation": [1, 2], "groups": 2}
+    shape = [6, c // 2, 2, 3]
+    k, b = synthetic.parameter("k", shape), synthetic.parameter("b", [6])
+    want = naive_conv(x, k.astype(float), b.astype(float), [2, 1], [1, 2], [1, 2], 2)
+    nodes = [node("k", "parameter", [], shape, parameters={"value": "k"}),
+             node("b", "parameter", [], [6], parameters={"value": "b"}),
+             node("y", "convolve", ["x", "k", "b"], list(want.shape[1:]), attributes)]
+    same(run(nodes, x, [("k", shape), ("b", [6])]), want, "convolve")
+
+    # a kernel that each image of the batch has for itself
+    nodes = [node("s", "slice", ["x"], [c, h, 3], {"axis": 2, "start": 0, "size": 3}),
+             node("k", "slice", ["s"], [c, 1, 3], {"axis": 1, "start": 1, "size": 1}),
+             node("r", "reshape", ["k"], [c, 1, 1, 3]),
+             node("y", "convolve", ["x", "r"], [c, h, w], dict(attributes, kernel=[1, 3], stride=[1, 1], pad=[0, 1],
+                                                               dilation=[1, 1], groups=c))]
+    want = np.concatenate([naive_conv(x[i:i + 1], x[i, :, 1, :3].reshape(c, 1, 1, 3), np.zeros(c), [1, 1], [0, 1], [1, 1], c)
+                           for i in range(len(x))])
+    same(run(nodes, x), want, "convolve, a kernel an image")
+
+
+def test_attention(x):
+    n, c, h, w = x.shape
+    weight, bias = synthetic.parameter("f.weight", [3, c, 2]).astype(float), synthetic.parameter("f.bias", [3]).astype(float)
+    flat = np.zeros((n, c, h * w + 2))
+    flat[:, :, 1:-1] = x.reshape(n, c, -1)
+    want = sum(np.einsum("oi,nil->nol", weight[:, :, k], flat[:, :, k:k + h * w + 1]) for k in range(2)) + bias[:, None]
+    nodes = [node("r", "reshape", ["x"], [c, h * w]),
+             node("y", "conv1d", ["r"], [3, h * w + 1], {"kernel": [1, 2], "pad": [0, 1]}, {"weight": "f.weight", "bias": "f.bias"})]
+    same(run(nodes, x, [("f.weight", [3, c, 2]), ("f.bias", [3])]), want, "conv1d")
+
+    p = synthetic.parameter("p", [w, 6]).astype(float)
+    nodes = [node("p", "parameter", [], [w, 6], parameters={"value": "p"}), node("y", "matmul", ["x", "p"], [c, h, 6])]
+    same(run(nodes, x, [("p", [w, 6])]), x @ p, "matmul")
+
+    open_ = np.zeros((n, c, 6, 3, 3))
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 0)))
+    for ky in range(2):
+        for kx in range(3):
+            open_[:, :, ky * 3 + kx] = padded[:, :, ky:ky + 5:2, 2 * kx:2 * kx + 3]
+    attributes = {"kernel": [2, 3], "stride": [2, 1], "pad": [1, 0], "dilation": [1, 2]}
+    same(run([node("y", "unfold", ["x"], [c, 6, 3, 3], attributes)], x), open_, "unfold")
+
+    k = node("k", "constant", [], [2, 2], {"value": [1, 0, 3, 1]})
+    same(run([k, node("y", "take", ["x", "k"], [2, 2, h, w])], x), x[:, [[1, 0], [3, 1]]], "take")
+
+
+def test_group_norm(x):
+    n, c, h, w = x.shape
+    names = {"weight": "g.weight", "bias": "g.bias"}
+    gamma, beta = (synthetic.parameter(name, [c]).astype(float).reshape(c, 1, 1) for name in ("g.weight", "g.bias"))
+    for groups in (1, 2, c):
+        parts = x.reshape(n, groups, -1)
+        want = (parts - parts.mean(2, keepdims=True)) / np.sqrt(parts.var(2, keepdims=True) + 1e-3)
+        nodes = [node("y", "group_norm", ["x"], [c, h, w], {"groups": groups, "eps": 1e-3}, names)]
+        same(run(nodes, x, [(name, [c]) for name in names.values()]), want.reshape(x.shape) * gamma + beta, "group_norm")
+
+
+def linear_positions(size, out):
+    at = np.maximum((np.arange(out) + 0.5) * size / out - 0.5, 0)
+    first = at.astype(int)
+    return first, np.minimum(first + 1, size - 1), at - first
+
+
+def test_maps(x):
+    n, c, h, w = x.shape
+    for mode, reflect in (("constant", False), ("reflect", True)):
+        want = np.pad(x, ((0, 0), (0, 0), (1, 1), (2, 2)), mode=mode)
+        same(run([node("y", "pad", ["x"], [c, h + 2, w + 4], {"pad": [1, 2], "reflect": reflect})], x), want, "pad " + mode)
+    for oh, ow in ((2 * h, 3 * w), (h - 2, w + 4), (1, 1)):
+        want = x[:, :, np.arange(oh) * h // oh][:, :, :, np.arange(ow) * w // ow]
+        same(run([node("y", "upsample", ["x"], [c, oh, ow], {"bilinear": False})], x), want, "nearest")
+        y0, y1, down = linear_positions(h, oh)
+        x0, x1, across = linear_positions(w, ow)
+        rows = x[:, :, y0] * (1 - down)[:, None] + x[:, :, y1] * down[:, None]
+        want = rows[:, :, :, x0] * (1 - across) + rows[:, :, :, x1] * across
+        same(run([node("y", "upsample", ["x"], [c, oh, ow], {"bilinear": True})], x), want, "bilinear")
+
+
 def test_files():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "a.safetensors")
@@ -180,7 +260,8 @@ def test_verdicts():
 def main():
     x = synthetic.network_input([4, 5, 7], batch=2)
     test_fill()
-    for test in (test_conv, test_pools, test_elementwise, test_shapes, test_batch_norm):
+    for test in (test_conv, test_pools, test_elementwise, test_shapes, test_batch_norm, test_convolve, test_attention,
+                 test_group_norm, test_maps):
         test(x)
     test_files()
     test_verdicts()

@@ -1,0 +1,236 @@
+/* Steps of random graphs: the operators of attention and of the heads of detection and segmentation, in awkward sizes. */
+#ifndef NETC_TEST_RANDOM_ATTENTION_H
+#define NETC_TEST_RANDOM_ATTENTION_H
+
+#include "random_maker.h"
+
+enum { MOST_ELEMENTS = 4000, MOST_MACS = 40000 };
+
+/* A value of at least `rank` axes, or the input. */
+static struct node *of_rank(struct maker *m, int rank)
+{
+    struct node *x = any(m);
+    for (int i = 0; i < 30 && x->type.shape.rank < rank; i++) {
+        x = any(m);
+    }
+    return x->type.shape.rank < rank ? m->graph->node[0] : x;
+}
+
+static int64_t divisor(struct maker *m, int64_t n)
+{
+    int64_t d = 1 + below(m, (uint32_t)n);
+    while (n % d) {
+        d--;
+    }
+    return d;
+}
+
+static struct node *loose(struct maker *m, struct shape shape)
+{
+    return below(m, 2) ? constant(m, shape) : add(m, OP_parameter, NULL, NULL, (struct attrs){.shape = shape});
+}
+
+static struct node *reshaped(struct maker *m, struct node *x, struct shape shape)
+{
+    return add(m, OP_reshape, x, NULL, (struct attrs){.shape = shape});
+}
+
+/* Kernel, stride, dilation and padding up to what would see zeros only. */
+static struct attrs window(struct maker *m)
+{
+    struct attrs a = {.groups = 1};
+    for (int d = 0; d < 2; d++) {
+        a.kernel[d] = 1 + below(m, 4);
+        a.stride[d] = 1 + below(m, 3);
+        a.dilation[d] = 1 + below(m, 3);
+        a.pad[d] = below(m, (uint32_t)(a.dilation[d] * a.kernel[d]) + 1);
+    }
+    return a;
+}
+
+static bool window_fits(const struct attrs *a, const struct shape *s)
+{
+    for (int d = 0; d < 2; d++) {
+        if (s->dim[s->rank - 2 + d] + 2 * a->pad[d] < a->dilation[d] * (a->kernel[d] - 1) + 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- convolutions ---- */
+
+static void add_convolve(struct maker *m)
+{
+    struct node *x = of_rank(m, 3);
+    const struct shape *s = &x->type.shape;
+    struct attrs a = window(m);
+    int64_t channels = s->dim[s->rank - 3];
+    a.groups = divisor(m, channels);
+    struct shape kernel = {4, {a.groups * (1 + below(m, 3)), channels / a.groups, a.kernel[0], a.kernel[1]}};
+    if (!window_fits(&a, s) || shape_elements(*s) * shape_elements(kernel) / a.groups > 4 * MOST_MACS ||
+        shape_elements(*s) / channels * kernel.dim[0] > MOST_ELEMENTS) {
+        return;
+    }
+    struct node *in[] = {x, loose(m, kernel), NULL};
+    int n = 2;
+    if (below(m, 2)) {
+        in[n++] = loose(m, (struct shape){1, {kernel.dim[0]}});
+    }
+    cr_assert(graph_add(m->graph, m->f.diags, OP_convolve, in, n, &a, "", NULL, nowhere), "%s", fixture_report(&m->f));
+}
+
+static void add_conv_any_rank(struct maker *m)
+{
+    struct node *x = of_rank(m, 4);
+    const struct shape *s = &x->type.shape;
+    struct attrs a = window(m);
+    int64_t channels = s->dim[s->rank - 3];
+    a.groups = divisor(m, channels);
+    a.out = a.groups * (1 + below(m, 3));
+    if (window_fits(&a, s) && shape_elements(*s) / channels * a.out < MOST_ELEMENTS) {
+        add(m, OP_conv, x, NULL, a);
+    }
+}
+
+static void add_conv1d(struct maker *m)
+{
+    struct node *x = any(m);
+    int64_t n = shape_elements(x->type.shape), channels = divisor(m, n < 12 ? n : 12);
+    while (n % channels) {
+        channels--;
+    }
+    struct attrs a = {.kernel = {1, 1 + below(m, 6)},
+                      .stride = {1, 1},
+                      .dilation = {1, 1},
+                      .pad = {0, below(m, 6)},
+                      .out = 1 + below(m, 9)};
+    int64_t length = n / channels;
+    if (length + 2 * a.pad[1] >= a.kernel[1] && length * channels * a.kernel[1] * a.out <= MOST_MACS) {
+        add(m, OP_conv1d, reshaped(m, x, (struct shape){2, {channels, length}}), NULL, a);
+    }
+}
+
+/* ---- products ---- */
+
+/* A factor for the last axis of x, whose leading axes are x's, or 1, or not there. */
+static void add_matmul(struct maker *m)
+{
+    struct node *x = of_rank(m, 2);
+    struct shape s = x->type.shape;
+    int64_t depth = s.dim[s.rank - 1], columns = 1 + below(m, 20);
+    int drop = (int)below(m, (uint32_t)s.rank - 1);
+    struct shape other = {.rank = s.rank - drop};
+    for (int i = 0; i < other.rank - 2; i++) {
+        other.dim[i] = below(m, 2) ? s.dim[i + drop] : 1;
+    }
+    other.dim[other.rank - 2] = depth;
+    other.dim[other.rank - 1] = columns;
+    if (shape_elements(s) * columns > MOST_MACS || shape_elements(s) / depth * columns > MOST_ELEMENTS ||
+        shape_elements(other) > MOST_ELEMENTS) {
+        return;
+    }
+    if (below(m, 2)) { /* the other way around, turned */
+        int64_t *dim = other.dim + other.rank - 2, rows = s.dim[s.rank - 2];
+        if (shape_elements(s) / rows * columns > MOST_ELEMENTS) {
+            return;
+        }
+        dim[0] = columns;
+        dim[1] = rows;
+        plain(m, OP_matmul, loose(m, other), x);
+    } else {
+        plain(m, OP_matmul, x, loose(m, other));
+    }
+}
+
+/* x times itself turned, perhaps with a softmax, times x: attention of one head. */
+static void add_attention(struct maker *m)
+{
+    struct node *x = any_map(m);
+    int64_t c = x->type.shape.dim[0], n = shape_elements(x->type.shape) / c;
+    if (n > 60 || n * n * c > MOST_MACS || m->exact) {
+        return;
+    }
+    struct node *rows = reshaped(m, x, (struct shape){2, {c, n}});
+    struct node *turned = add(m, OP_permute, rows, NULL, (struct attrs){.shape = {2, {1, 0}}});
+    struct node *scores = plain(m, OP_matmul, turned, rows);
+    scores = add(m, OP_softmax, scores, NULL, (struct attrs){.axis = 1});
+    reshaped(m, plain(m, OP_matmul, rows, scores), x->type.shape);
+}
+
+static void add_rows_linear(struct maker *m)
+{
+    struct node *x = of_rank(m, 2);
+    const struct shape *s = &x->type.shape;
+    int64_t out = 1 + below(m, 20);
+    if (shape_elements(*s) * out <= MOST_MACS && shape_elements(*s) / s->dim[s->rank - 1] * out <= MOST_ELEMENTS) {
+        add(m, OP_linear, x, NULL, (struct attrs){.out = out});
+    }
+}
+
+static void add_group_norm(struct maker *m)
+{
+    struct node *x = of_rank(m, 1);
+    if (!m->exact) {
+        add(m, OP_group_norm, x, NULL, (struct attrs){.groups = divisor(m, x->type.shape.dim[0]), .eps = 1e-3});
+    }
+}
+
+/* ---- maps, rows ---- */
+
+static void add_pad(struct maker *m)
+{
+    struct node *x = of_rank(m, 2);
+    const struct shape *s = &x->type.shape;
+    struct attrs a = {.kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}, .reflect = below(m, 2)};
+    for (int d = 0; d < 2; d++) {
+        int64_t size = s->dim[s->rank - 2 + d];
+        a.pad[d] = below(m, a.reflect && size < 4 ? (uint32_t)size : 4);
+    }
+    if (shape_elements(*s) < MOST_ELEMENTS / 4) {
+        add(m, OP_pad, x, NULL, a);
+    }
+}
+
+static void add_unfold(struct maker *m)
+{
+    struct node *x = any_map(m);
+    struct attrs a = window(m);
+    if (window_fits(&a, &x->type.shape) && shape_elements(x->type.shape) * a.kernel[0] * a.kernel[1] < MOST_ELEMENTS) {
+        add(m, OP_unfold, x, NULL, a);
+    }
+}
+
+static void add_upsample(struct maker *m)
+{
+    struct node *x = any_map(m);
+    struct attrs a = {.bilinear = !m->exact && below(m, 2), .shape = x->type.shape};
+    for (int d = 1; d < 3; d++) {
+        a.shape.dim[d] = below(m, 3) ? 1 + below(m, 2 * (uint32_t)a.shape.dim[d] + 2) : 2 * a.shape.dim[d];
+    }
+    if (shape_elements(a.shape) < MOST_ELEMENTS) {
+        add(m, OP_upsample, x, NULL, a);
+    }
+}
+
+static void add_take(struct maker *m)
+{
+    struct node *x = of_rank(m, 1);
+    int64_t rows = x->type.shape.dim[0], inner = shape_elements(x->type.shape) / rows;
+    struct shape s = {1, {1 + below(m, 20)}};
+    if (below(m, 2) && x->type.shape.rank < 4) {
+        s = (struct shape){2, {1 + below(m, 4), 1 + below(m, 4)}};
+    }
+    if (inner * shape_elements(s) > MOST_ELEMENTS) {
+        return;
+    }
+    double *index = NEW_ARRAY(m->arena, double, shape_elements(s));
+    for (int64_t i = 0; i < shape_elements(s); i++) {
+        index[i] = (double)below(m, (uint32_t)rows);
+    }
+    struct node *list = add(m, OP_constant, NULL, NULL, (struct attrs){.shape = s});
+    list->value = index;
+    plain(m, OP_take, x, list);
+}
+
+#endif
