@@ -7,6 +7,12 @@ static void add_epilogues(struct text *t, const struct node *n, const char *befo
         text_add(t, "%s%s", before, op_info(n->epilogue[i].op)->name);
 }
 
+/* A product in register tiles, whose channels, map and tile make its name; in plain rows it is named as all others are. */
+static bool is_tiled(const struct node *n)
+{
+    return n->algorithm == ALGORITHM_direct || n->algorithm == ALGORITHM_spread;
+}
+
 static void add_conv(struct text *t, const struct node *n)
 {
     struct conv_dims d = conv_dims(n);
@@ -34,7 +40,7 @@ static void add_shape(struct text *t, struct shape s)
 const char *kernel_name(struct arena *arena, const struct node *n, const struct target *target)
 {
     struct text t = {.arena = arena};
-    if (n->op == OP_conv || n->op == OP_linear)
+    if (is_tiled(n))
         add_conv(&t, n);
     else {
         text_add(&t, "%s", op_info(n->op)->name);
@@ -44,7 +50,7 @@ const char *kernel_name(struct arena *arena, const struct node *n, const struct 
     text_add(&t, "__%s", target->isa);
     if (n->algorithm == ALGORITHM_spread)
         text_add(&t, "_spread");
-    if (n->op == OP_conv || n->op == OP_linear) {
+    if (is_tiled(n)) {
         if (n->schedule.rows)
             text_add(&t, "_%dx%dx%d", n->schedule.rows, n->schedule.cols, n->schedule.channels);
         else
@@ -53,19 +59,39 @@ const char *kernel_name(struct arena *arena, const struct node *n, const struct 
     return text_string(&t);
 }
 
+static const char *conv_equation(struct arena *a, const struct node *n)
+{
+    const struct attrs *c = &n->attrs;
+    const char *group = c->groups > 1 ? " of its group" : "";
+    if (is_tiled(n) && c->kernel[0] * c->kernel[1] == 1)
+        return arena_printf(a, "v[oc,oy,ox] = b[oc] + sum_ic x[ic,%s] * w[oc,ic]%s",
+                            c->stride[0] > 1 ? "2oy,2ox" : "oy,ox", group);
+    return arena_printf(
+        a, "v[%soc,oy,ox] = b[oc] + sum_ic,ky,kx x[%sic,%doy+%dky-%d,%dox+%dkx-%d] * w[oc,ic,ky,kx]%s",
+        n->type.shape.rank > 3 ? ".." : "", n->type.shape.rank > 3 ? ".." : "", (int)c->stride[0], (int)c->dilation[0],
+        (int)c->pad[0], (int)c->stride[1], (int)c->dilation[1], (int)c->pad[1], group);
+}
+
+static const char *window_equation(struct arena *a, const struct node *n)
+{
+    const struct attrs *c = &n->attrs;
+    return arena_printf(a, "v[c,ky kx,oy,ox] = x[c,%doy+%dky-%d,%dox+%dkx-%d]", (int)c->stride[0], (int)c->dilation[0],
+                        (int)c->pad[0], (int)c->stride[1], (int)c->dilation[1], (int)c->pad[1]);
+}
+
 static const char *equation(struct arena *a, const struct node *n)
 {
     switch (n->op) {
-    case OP_conv: {
-        struct conv_dims d = conv_dims(n);
-        const char *g = d.groups > 1 ? " of its group" : "";
-        if (d.kh * d.kw == 1)
-            return arena_printf(a, "v[oc,oy,ox] = b[oc] + sum_ic x[ic,%s] * w[oc,ic]%s", d.sy > 1 ? "2oy,2ox" : "oy,ox",
-                                g);
-        return arena_printf(a, "v[oc,oy,ox] = b[oc] + sum_ic,ky,kx x[ic,%doy+%dky-%d,%dox+%dkx-%d] * w[oc,ic,ky,kx]%s",
-                            (int)d.sy, (int)d.dy, (int)n->attrs.pad[0], (int)d.sx, (int)d.dx, (int)n->attrs.pad[1], g);
-    }
+    case OP_conv:
+    case OP_convolve: return conv_equation(a, n);
+    case OP_conv1d: return arena_printf(a, "v[oc,o] = b[oc] + sum_ic,k x[ic,o+k-%d] * w[oc,ic,k]", (int)n->attrs.pad[1]);
     case OP_linear: return "v[o] = b[o] + sum_i x[i] * w[o,i]";
+    case OP_matmul: return "v[..,m,n] = sum_k left[..,m,k] * right[..,k,n]";
+    case OP_group_norm: return "v = (x - mean) / sqrt(variance + eps) * scale[c] + shift[c], of a group of channels";
+    case OP_unfold: return window_equation(a, n);
+    case OP_pad: return n->attrs.reflect ? "v = x within a border that reflects" : "v = x within a border of zeros";
+    case OP_upsample: return n->attrs.bilinear ? "v = x between its nearest four" : "v = the nearest x";
+    case OP_take: return "v = rows of x, by index";
     case OP_max_pool: return "v[c,oy,ox] = max over the window of x";
     case OP_avg_pool: return "v[c,oy,ox] = sum over the window of x / cells that count";
     case OP_global_avg_pool: return "v[c] = sum_y,x x[c,y,x] / (H * W)";
