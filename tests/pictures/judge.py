@@ -31,8 +31,8 @@ def build(target, folder, *flags):
     expect_done(netc("build", HERE / "recipes.net", "--weights=synthetic", f"--target={target}", "--parts=1",
                      f"--emit-c={folder}", binary=NETC), "netc build")
     common = [CC, *clang_flags(target), "-std=c17", "-D_GNU_SOURCE", "-I", ROOT / "runtime"]
-    expect_done(run([*common, "-O0", "-ffp-contract=off", "-fopenmp", "-I", folder, "-c", folder / "recipes.program.c", "-o",
-                     folder / "recipes.o"]), "clang")
+    expect_done(run([*common, "-O0", "-ffp-contract=off", "-fopenmp", "-I", folder, "-c", folder / "recipes.program.c",
+                     "-o", folder / "recipes.o"]), "clang")
     expect_done(run([*common, "-Wall", "-Wextra", "-Werror", *flags, HERE / "harness.c", folder / "recipes.o",
                      *(ROOT / "runtime" / f"{name}.c" for name in FILES), "-ljpeg", "-lpng", "-lz", "-lm", "-o",
                      folder / "harness"]), "clang")

@@ -20,7 +20,8 @@ def test_aarch64():
     emulator = tap.emulator("aarch64")
     program = judge.build("aarch64", judge.OUT / "aarch64", "-O2", "-fuse-ld=lld", "-l:libomp.so.5")
     cases = ("jpeg_cmyk", "jpeg_colour_spaces", "png_gray", "real", "resize_random", "steps", "recipe_v1", "recipe_lua")
-    got = tap.run([sys.executable, __file__, *cases], env={"PICTURES_HARNESS": " ".join(map(str, [*emulator, program]))})
+    command = " ".join(map(str, [*emulator, program]))
+    got = tap.run([sys.executable, __file__, *cases], env={"PICTURES_HARNESS": command})
     judge.check(got.code == 0 and got.out.count("\nok ") == len(cases) - 1, f"not as here\n{got.out}{got.err}")
 
 
