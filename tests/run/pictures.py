@@ -515,7 +515,7 @@ USAGE = [
     (".npy or .safetensors", ["a.jpg", "--output=y.txt"]),
     ("--quiet goes with pictures", ["--bench", "--quiet"]),
     ("--exif goes with pictures", ["--tensor=x.npy", "--exif"]),
-    ("--top goes with pictures or --tensor", ["--bench", "--top=2"]),
+    ("--top goes with pictures, --tensor or --profile", ["--bench", "--top=2"]),
     ("--contact-sheet goes with --dataset", ["a.jpg", "--contact-sheet=s.png"]),
     ("--runs goes with --bench", ["a.jpg", "--runs=2"]),
     ("--threads takes a number from 1 to 1024, not '0'", ["a.jpg", "--threads=0"]),
