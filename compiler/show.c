@@ -26,14 +26,15 @@ static const char *kind(struct arena *a, const struct node *n)
 {
     struct text t = {.arena = a};
     text_add(&t, "%s", op_info(n->op)->name);
-    if (n->op == OP_conv || n->op == OP_max_pool || n->op == OP_avg_pool) {
+    bool conv = n->op == OP_conv || n->op == OP_convolve;
+    if (conv || n->op == OP_unfold || n->op == OP_max_pool || n->op == OP_avg_pool) {
         text_add(&t, " %dx%d", (int)n->attrs.kernel[0], (int)n->attrs.kernel[1]);
         if (n->attrs.stride[0] > 1 || n->attrs.stride[1] > 1)
             text_add(&t, " /%d", (int)n->attrs.stride[0]);
     }
-    if (n->op == OP_conv && n->attrs.dilation[0] > 1)
+    if ((conv || n->op == OP_unfold) && n->attrs.dilation[0] > 1)
         text_add(&t, " dilation %d", (int)n->attrs.dilation[0]);
-    if (n->op == OP_conv && n->attrs.groups > 1)
+    if ((conv || n->op == OP_group_norm) && n->attrs.groups > 1)
         text_add(&t, " groups %d", (int)n->attrs.groups);
     return text_string(&t);
 }

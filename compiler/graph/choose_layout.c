@@ -37,9 +37,15 @@ static enum kind kind_of(const struct node *n)
     }
 }
 
+/* Of [C,H,W], in blocks; one over more axes works on plain rows. */
+static bool is_tiled_conv(const struct node *n)
+{
+    return n->op == OP_conv && n->algorithm != ALGORITHM_generic;
+}
+
 static bool reads_pixels(const struct node *n, const struct node *input)
 {
-    return n->op == OP_conv && n->attrs.groups == 1 && input->op == OP_input &&
+    return is_tiled_conv(n) && n->attrs.groups == 1 && input->op == OP_input &&
            input->type.shape.dim[0] <= PIXEL_CHANNELS;
 }
 
@@ -50,7 +56,7 @@ static bool has_padding(const struct node *n)
         return true;
     if (n->op == OP_reshape)
         return has_padding(n->in[0]);
-    return n->op == OP_linear || n->op == OP_constant || n->op == OP_parameter;
+    return (n->op == OP_linear && n->algorithm == ALGORITHM_direct) || n->op == OP_constant || n->op == OP_parameter;
 }
 
 /* A new convert node of `value`; the caller puts it where it belongs. */
@@ -109,8 +115,8 @@ static bool insert_converts(struct layouts *s)
             if (at->epilogue[k].operand && !node_is_number(at->epilogue[k].operand)) {
                 struct node *o = at->epilogue[k].operand;
                 /* a linear layer reads vectors of it: a copy has the padding */
-                enum kind from =
-                    at->op == OP_linear && kind[o->id] == KIND_PLAIN && !has_padding(o) ? KIND_ROWS : kind[o->id];
+                bool vectors = at->op == OP_linear && at->algorithm == ALGORITHM_direct;
+                enum kind from = vectors && kind[o->id] == KIND_PLAIN && !has_padding(o) ? KIND_ROWS : kind[o->id];
                 at->epilogue[k].operand = as_kind(s, made, o, from, want, &order, &n, &capacity);
             }
         PUSH(g->arena, order, n, capacity, at);
@@ -230,7 +236,7 @@ static bool is_piece(const struct node *n)
 static void seed_segments(struct layouts *s, struct node *n)
 {
     int64_t seg = 0;
-    if (n->op == OP_conv && n->attrs.groups > 1)
+    if (is_tiled_conv(n) && n->attrs.groups > 1)
         seg = group_seg(n, false);
     if (is_piece(n))
         seg = node_unit(n);
@@ -246,7 +252,7 @@ static void read_segments(struct layouts *s, struct node *n)
         struct node **slot = &n->in[i];
         if (lanewise)
             join(s, n, slot);
-        else if (n->op == OP_conv && n->attrs.groups > 1)
+        else if (is_tiled_conv(n) && n->attrs.groups > 1)
             require(s, n, slot, normal_seg(group_seg(n, true), *slot));
         else if (is_piece(n))
             require(s, n, slot, normal_seg(node_unit(n), *slot));
@@ -305,7 +311,7 @@ static void own_members(struct layouts *s)
 static int64_t wanted_halo(const struct node *n)
 {
     int64_t pad = n->attrs.pad[0] > n->attrs.pad[1] ? n->attrs.pad[0] : n->attrs.pad[1];
-    if (n->op == OP_conv)
+    if (is_tiled_conv(n))
         return pad;
     return (n->op == OP_max_pool || n->op == OP_avg_pool) && pool_reads_border(n) ? pad : 0;
 }

@@ -23,9 +23,20 @@
 enum role { ALONE, PRODUCER = 1, EPILOGUE = 2 };
 
 static const enum role role[OP_COUNT] = {
-    [OP_conv] = PRODUCER,    [OP_linear] = PRODUCER,         [OP_scale_shift] = PRODUCER,    [OP_sub] = PRODUCER,
-    [OP_div] = PRODUCER,     [OP_add] = PRODUCER | EPILOGUE, [OP_mul] = PRODUCER | EPILOGUE, [OP_relu] = EPILOGUE,
-    [OP_sigmoid] = EPILOGUE, [OP_silu] = EPILOGUE,
+    [OP_conv] = PRODUCER,
+    [OP_linear] = PRODUCER,
+    [OP_scale_shift] = PRODUCER,
+    [OP_sub] = PRODUCER,
+    [OP_convolve] = PRODUCER,
+    [OP_conv1d] = PRODUCER,
+    [OP_matmul] = PRODUCER,
+    [OP_group_norm] = PRODUCER,
+    [OP_div] = PRODUCER,
+    [OP_add] = PRODUCER | EPILOGUE,
+    [OP_mul] = PRODUCER | EPILOGUE,
+    [OP_relu] = EPILOGUE,
+    [OP_sigmoid] = EPILOGUE,
+    [OP_silu] = EPILOGUE,
 };
 
 static bool is_operand(const struct node *n, struct type result)

@@ -160,13 +160,13 @@ bool infer_grouped(struct rule *rule, int64_t out, struct shape *result)
         return false;
     }
     if (channels % attrs->groups) {
-        fail(rule, conv_groups_divide_input, "conv groups must divide the %lld input channels, %lld does not",
+        fail(rule, conv_groups_divide_input, "%s groups must divide the %lld input channels, %lld does not", rule->name,
              (long long)channels, (long long)attrs->groups);
         return rule_note(rule, 0);
     }
     if (out % attrs->groups) {
-        return fail(rule, conv_groups_divide_output, "conv groups must divide the %lld output channels, %lld does not",
-                    (long long)out, (long long)attrs->groups);
+        return fail(rule, conv_groups_divide_output, "%s groups must divide the %lld output channels, %lld does not",
+                    rule->name, (long long)out, (long long)attrs->groups);
     }
     if (!infer_window(rule, true, false, result)) {
         return false;

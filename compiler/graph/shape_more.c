@@ -44,6 +44,9 @@ bool infer_conv1d(struct rule *rule, struct shape *result)
         !check_range(rule, "kernel", attrs->kernel[1], 1) || !check_range(rule, "pad", attrs->pad[1], 0)) {
         return false;
     }
+    if (attrs->kernel[0] != 1 || attrs->pad[0] != 0) { /* the language cannot say that, a text of graph IR can */
+        return fail(rule, attribute_range, "conv1d slides along one axis: its kernel is 1xN, its pad 0xN");
+    }
     *result = rule->node->in[0]->type.shape;
     int64_t room = result->dim[1] + 2 * attrs->pad[1] - attrs->kernel[1];
     if (room < 0) {
@@ -87,7 +90,7 @@ bool infer_matmul(struct rule *rule, struct shape *result)
         fail(rule, matmul_shapes, "matmul takes [.., M, K] and [.., K, N], not %s and %s", dims(rule, a),
              dims(rule, b));
         rule_note(rule, 0);
-        return rule_note(rule, 1);
+        return rule->node->in[0] != rule->node->in[1] && rule_note(rule, 1);
     }
     result->dim[result->rank - 2] = a.dim[a.rank - 2];
     result->dim[result->rank - 1] = b.dim[b.rank - 1];
@@ -123,8 +126,11 @@ bool infer_upsample(struct rule *rule, struct shape *result)
         return false;
     }
     *result = *to;
-    return to->rank == 3 && to->dim[0] == in->dim[0] && check_range(rule, "size", to->dim[1], 1) &&
-           check_range(rule, "size", to->dim[2], 1);
+    if (to->rank != 3 || to->dim[0] != in->dim[0]) { /* the language cannot say that, a text of graph IR can */
+        return fail(rule, graph_types, "upsample keeps the %lld channels of its input, [%lld,H,W], this is %s",
+                    (long long)in->dim[0], (long long)in->dim[0], dims(rule, *to));
+    }
+    return check_range(rule, "size", to->dim[1], 1) && check_range(rule, "size", to->dim[2], 1);
 }
 
 /* [C,H,W] -> [C, kernel rows * columns, H', W'] */

@@ -60,10 +60,11 @@ static struct affine table(struct lowering *l, const char *name, struct affine a
     return affine_var(emit_table(&l->build, name, at, number, n), 1);
 }
 
-/* a + share * (b - a) */
+/* (1 - share) * a + share * b: not a + share * (b - a), which makes no number of two infinities. */
 static struct expr *between(struct lowering *l, struct expr *a, struct expr *b, struct expr *share)
 {
-    return expr_op(&l->build, VOP_fma, share, expr_op(&l->build, VOP_sub, b, a, NULL), a);
+    struct expr *rest = expr_op(&l->build, VOP_sub, expr_const(&l->build, 1, 1), share, NULL);
+    return expr_op(&l->build, VOP_fma, share, b, expr_op(&l->build, VOP_mul, rest, a, NULL));
 }
 
 void generic_upsample(struct lowering *l)

@@ -66,10 +66,10 @@ static const char *conv_equation(struct arena *a, const struct node *n)
     if (is_tiled(n) && c->kernel[0] * c->kernel[1] == 1)
         return arena_printf(a, "v[oc,oy,ox] = b[oc] + sum_ic x[ic,%s] * w[oc,ic]%s",
                             c->stride[0] > 1 ? "2oy,2ox" : "oy,ox", group);
-    return arena_printf(
-        a, "v[%soc,oy,ox] = b[oc] + sum_ic,ky,kx x[%sic,%doy+%dky-%d,%dox+%dkx-%d] * w[oc,ic,ky,kx]%s",
-        n->type.shape.rank > 3 ? ".." : "", n->type.shape.rank > 3 ? ".." : "", (int)c->stride[0], (int)c->dilation[0],
-        (int)c->pad[0], (int)c->stride[1], (int)c->dilation[1], (int)c->pad[1], group);
+    return arena_printf(a, "v[%soc,oy,ox] = b[oc] + sum_ic,ky,kx x[%sic,%doy+%dky-%d,%dox+%dkx-%d] * w[oc,ic,ky,kx]%s",
+                        n->type.shape.rank > 3 ? ".." : "", n->type.shape.rank > 3 ? ".." : "", (int)c->stride[0],
+                        (int)c->dilation[0], (int)c->pad[0], (int)c->stride[1], (int)c->dilation[1], (int)c->pad[1],
+                        group);
 }
 
 static const char *window_equation(struct arena *a, const struct node *n)
@@ -84,7 +84,8 @@ static const char *equation(struct arena *a, const struct node *n)
     switch (n->op) {
     case OP_conv:
     case OP_convolve: return conv_equation(a, n);
-    case OP_conv1d: return arena_printf(a, "v[oc,o] = b[oc] + sum_ic,k x[ic,o+k-%d] * w[oc,ic,k]", (int)n->attrs.pad[1]);
+    case OP_conv1d:
+        return arena_printf(a, "v[oc,o] = b[oc] + sum_ic,k x[ic,o+k-%d] * w[oc,ic,k]", (int)n->attrs.pad[1]);
     case OP_linear: return "v[o] = b[o] + sum_i x[i] * w[o,i]";
     case OP_matmul: return "v[..,m,n] = sum_k left[..,m,k] * right[..,k,n]";
     case OP_group_norm: return "v = (x - mean) / sqrt(variance + eps) * scale[c] + shift[c], of a group of channels";

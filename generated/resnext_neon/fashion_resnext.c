@@ -148,7 +148,7 @@ inlined void  store4_n(f32 *p, f32x4 v, int n)   { unroll (int l = 0; l < 4; l++
 inlined f32x4 fma4(f32x4 a, f32x4 b, f32x4 c)    { return vfmaq_f32(c, a, b); }
 inlined f32x4 max4(f32x4 a, f32x4 b)             { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 inlined f32x4 min4(f32x4 a, f32x4 b)             { return vbslq_f32(vcltq_f32(a, b), a, b); }
-inlined f32x4 sqrt4(f32x4 a)                        { return vsqrtq_f32(a); }
+inlined f32x4 sqrt4(f32x4 a)                     { return vsqrtq_f32(a); }
 inlined f32x4 relu4(f32x4 a)                     { return max4(a, zero4()); }
 
 /* Lane i becomes block[l[i]], from a block of 16, a byte table for the instruction: an index becomes four of them.

@@ -292,12 +292,6 @@ def the_interpreter():
                 raise Failure("netc run removed what is no ordinary file")
 
 
-def not_compiled_yet():
-    with Folder() as folder:
-        folder.write("x.net", "net x() { input p [2, 3, 8, 8] output y = p |> c: conv(4, 3) }")
-        folder.refused("build", "x.net", "--weights=synthetic", "-o", "x", check="lowering_rank", says="x.net:1:")
-
-
 def clang_missing_or_failing():
     with Folder() as folder:
         build = ("build", "small.net", "--weights=synthetic", "-o", "small")
@@ -345,7 +339,7 @@ cases = [(f"bad/text: {name}", case) for name, case in TEXTS.items()]
 cases += [(f"bad/weights: {name}", case) for name, case in WEIGHTS.items()]
 cases += [("bad/weights: num_batches_tracked is ignored", counted_batches_are_ignored), ("bad/usage", usage),
           ("bad/outputs", outputs), ("bad/the disk is full", disk_full), ("bad/the interpreter", the_interpreter),
-          ("bad/what is not compiled yet", not_compiled_yet), ("bad/clang missing or failing", clang_missing_or_failing),
+          ("bad/clang missing or failing", clang_missing_or_failing),
           ("bad/memory ends", memory_ends), ("bad/memory ends in a build", memory_ends_in_a_build),
           ("bad/standard input", standard_input)]
 main(cases)

@@ -37,6 +37,41 @@ static json_t *named(json_t *list, const char *name)
 
 #define GET(object, key) as_text(&f, json_object_get(object, key))
 
+Test(graph_json, the_operators_of_attention)
+{
+    struct fixture f = fixture_new();
+    f.graph = fixture_read(
+        &f, "graph t\nparam @k f32[4,2,1,3]\nparam @g f32[4]\nparam @h f32[4]\ninput %x f32[4,5,6]\n"
+            "%k f32[4,2,1,3] = parameter @k\n%c f32[4,3,4] = convolve %x, %k {k 1x3 stride 2x1 pad 0x1 dilation 1x2 "
+            "groups 2}\n"
+            "%n f32[4,5,6] = group_norm %x, @g, @h {groups 2 eps 0.5}\n%p f32[4,7,8] = pad %n {pad 1 reflect}\n"
+            "%u f32[4,3,9] = upsample %p {bilinear}\n%o f32[4,6,3,5] = unfold %x {k 3x2 stride 2x1 pad 1x0}\n"
+            "%i f32[2] = constant [3, 0]\n%t f32[2,3,9] = take %u, %i\n%q f32[2,9,3] = permute %t {axes [0,2,1]}\n"
+            "%m f32[2,3,3] = matmul %t, %q\noutput a = %c\noutput b = %o\noutput d = %m\n");
+    cr_assert(f.graph, "%s", fixture_report(&f));
+    json_t *object = parse(&f), *nodes = json_object_get(object, "nodes");
+    static const struct {
+        const char *node, *key, *value;
+    } row[] = {
+        {"c", "inputs", "[\"x\",\"k\"]"},
+        {"c", "attributes", "{\"kernel\":[1,3],\"stride\":[2,1],\"pad\":[0,1],\"dilation\":[1,2],\"groups\":2}"},
+        {"c", "macs", "288"},
+        {"n", "attributes", "{\"groups\":2,\"eps\":0.5}"},
+        {"n", "parameters", "{\"weight\":\"g\",\"bias\":\"h\"}"},
+        {"p", "attributes", "{\"pad\":[1,1],\"reflect\":true}"},
+        {"u", "attributes", "{\"bilinear\":true}"},
+        {"u", "shape", "[4,3,9]"},
+        {"o", "attributes", "{\"kernel\":[3,2],\"stride\":[2,1],\"pad\":[1,0],\"dilation\":[1,1]}"},
+        {"t", "inputs", "[\"u\",\"i\"]"},
+        {"m", "macs", "162"},
+    };
+    for (size_t i = 0; i < LENGTH(row); i++) {
+        cr_expect_str_eq(GET(named(nodes, row[i].node), row[i].key), row[i].value);
+    }
+    json_decref(object);
+    fixture_free(&f);
+}
+
 Test(graph_json, the_schema)
 {
     struct fixture f = fixture_small();

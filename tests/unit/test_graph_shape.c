@@ -202,6 +202,29 @@ Test(graph_shape, tensor_operators)
     assert_shape(&f, fixture_add(&f, OP_global_avg_pool, x, NULL, (struct attrs){0}, ""), "6x1x1");
     assert_shape(&f, fixture_add(&f, OP_linear, m, NULL, (struct attrs){.out = 3}, ""), "6x3");
     struct node *rank4 = fixture_input(&f, "many", shape_of(4, 2, 6, 4, 5));
+    struct node *kernel = fixture_input(&f, "kernel", shape_of(4, 8, 3, 2, 3));
+    struct attrs window = {
+        .kernel = {2, 3}, .stride = {2, 1}, .pad = {1, 1}, .dilation = {1, 2}, .groups = 2, .out = 4};
+    assert_shape(&f, fixture_add(&f, OP_convolve, x, kernel, window, ""), "8x3x3");
+    assert_shape(&f, fixture_add(&f, OP_convolve, rank4, kernel, window, ""), "2x8x3x3");
+    assert_shape(&f, fixture_add(&f, OP_unfold, x, NULL, window, ""), "6x6x3x3");
+    assert_shape(&f, fixture_add(&f, OP_conv1d, m, NULL, (struct attrs){.kernel = {1, 4}, .pad = {0, 1}, .out = 7}, ""),
+                 "7x19");
+    assert_shape(&f, fixture_add(&f, OP_group_norm, m, NULL, (struct attrs){.groups = 3, .eps = 1}, ""), "6x20");
+    assert_shape(&f,
+                 fixture_add(&f, OP_matmul, fixture_input(&f, "a", shape_of(4, 2, 1, 3, 4)), x, (struct attrs){0}, ""),
+                 "2x6x3x5");
+    assert_shape(&f,
+                 fixture_add(&f, OP_matmul, x, fixture_input(&f, "b", shape_of(2, 5, 9, 0, 0)), (struct attrs){0}, ""),
+                 "6x4x9");
+    assert_shape(&f, fixture_add(&f, OP_pad, rank4, NULL, (struct attrs){.pad = {3, 4}, .reflect = true}, ""),
+                 "2x6x10x13");
+    assert_shape(&f, fixture_add(&f, OP_upsample, x, NULL, (struct attrs){.shape = shape_of(3, 6, 1, 11, 0)}, ""),
+                 "6x1x11");
+    static const double rows[] = {5, 0, 5, 1};
+    struct node *index = fixture_add(&f, OP_constant, NULL, NULL, (struct attrs){.shape = shape_of(2, 2, 2, 0, 0)}, "");
+    index->value = rows;
+    assert_shape(&f, fixture_add(&f, OP_take, x, index, (struct attrs){0}, ""), "2x2x4x5");
     assert_shape(&f, fixture_conv(&f, rank4, "c", 8, 3, 2, 2), "2x8x2x3");
     fixture_free(&f);
 }
@@ -275,6 +298,46 @@ Test(graph_shape, faults_get_their_check)
     FAULT(slice_range, OP_slice, x, NULL, none, a.size = 0);
     FAULT(concat_shapes, OP_concat, x, v, none, 0);
     FAULT(concat_shapes, OP_concat, x, big, none, 0);
+    struct node *kernel = fixture_input(&f, "kernel", shape_of(4, 8, 6, 3, 3)),
+                *six = fixture_input(&f, "six", (struct shape){6, {1, 1, 1, 1, 1, 1}});
+    static const double rows[] = {0, 6}, half[] = {0, 0.5};
+    struct node *index[2], *m = fixture_input(&f, "m", shape_of(2, 6, 20, 0, 0));
+    for (int i = 0; i < 2; i++) {
+        index[i] = fixture_add(&f, OP_constant, NULL, NULL, (struct attrs){.shape = shape_of(2, 1, 2, 0, 0)}, "");
+        index[i]->value = i ? half : rows;
+    }
+    FAULT(convolve_kernel, OP_convolve, x, v, conv, 0);
+    FAULT(convolve_kernel, OP_convolve, x, kernel, conv, a.kernel[0] = 1);
+    FAULT(convolve_kernel, OP_convolve, x, kernel, conv, a.groups = 2);
+    FAULT(input_rank, OP_convolve, v, kernel, conv, 0);
+    FAULT(kernel_fits_input, OP_convolve, x, kernel, conv, a.dilation[0] = 4);
+    FAULT(operator_inputs, OP_convolve, x, NULL, conv, 0);
+    FAULT(input_rank, OP_conv1d, x, NULL, conv, 0);
+    FAULT(attribute_range, OP_conv1d, m, NULL, conv, 0);
+    FAULT(attribute_range, OP_conv1d, m, NULL, conv, a.kernel[0] = 1);
+    FAULT(attribute_range, OP_conv1d, m, NULL, conv, a.kernel[0] = 1, a.pad[0] = 0, a.out = 0);
+    FAULT(kernel_fits_input, OP_conv1d, m, NULL, conv, a.kernel[0] = 1, a.pad[0] = 0, a.kernel[1] = 23);
+    FAULT(norm_groups, OP_group_norm, x, NULL, none, a.groups = 4, a.eps = 1);
+    FAULT(attribute_range, OP_group_norm, x, NULL, none, a.eps = 1);
+    FAULT(eps_positive, OP_group_norm, x, NULL, none, a.groups = 2);
+    FAULT(matmul_shapes, OP_matmul, x, x, none, 0);
+    FAULT(matmul_shapes, OP_matmul, x, v, none, 0);
+    FAULT(matmul_shapes, OP_matmul, kernel, fixture_input(&f, "n", shape_of(3, 5, 3, 1, 0)), none, 0);
+    FAULT(value_elements, OP_matmul, fixture_input(&f, "tall", shape_of(2, 1 << 20, 1, 0, 0)),
+          fixture_input(&f, "wide", shape_of(2, 1, 1 << 20, 0, 0)), none, 0);
+    FAULT(pad_reflect, OP_pad, x, NULL, none, a.reflect = true, a.pad[1] = 5);
+    FAULT(attribute_range, OP_pad, x, NULL, none, a.pad[0] = -1);
+    FAULT(input_rank, OP_pad, v, NULL, none, 0);
+    FAULT(value_elements, OP_pad, x, NULL, none, a.pad[0] = 1 << 30);
+    FAULT(graph_types, OP_upsample, x, NULL, none, a.shape = shape_of(3, 5, 8, 8, 0));
+    FAULT(attribute_range, OP_upsample, x, NULL, none, a.shape = shape_of(3, 6, 0, 8, 0));
+    FAULT(input_rank, OP_upsample, v, NULL, none, 0);
+    FAULT(input_rank, OP_unfold, kernel, NULL, conv, 0);
+    FAULT(kernel_fits_input, OP_unfold, x, NULL, conv, a.kernel[1] = 8);
+    FAULT(take_index, OP_take, x, index[0], none, 0);
+    FAULT(take_index, OP_take, x, index[1], none, 0);
+    FAULT(take_index, OP_take, x, v, none, 0);
+    FAULT(shape_positive, OP_take, six, index[1], none, index[1]->value = (const double[]){0, 0});
     FAULT(operator_inputs, OP_add, x, NULL, none, 0);
     FAULT(operator_inputs, OP_relu, x, x, none, 0);
     fixture_free(&f);

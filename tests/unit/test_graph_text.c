@@ -62,6 +62,48 @@ static void add_what_passes_add(struct fixture *f)
     concat->in[1]->lead = 2;
 }
 
+/* The operators of attention and of heads, each with attributes that are not the defaults. */
+static const char attention[] =
+    "graph t\nparam @n.weight f32[4]\nparam @n.bias   f32[4]\nparam @c.weight f32[2,4,3]\nparam @c.bias   f32[2]\n\n"
+    "input %x f32[4,5,6]\n"
+    "%k f32[8,2,1,3] = constant [1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, "
+    "0, 1, 1, "
+    "0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1]\n"
+    "%b f32[8] = constant [1, 2, 3, 4, 5, 6, 7, 8]\n"
+    "%convolve f32[8,3,4] = convolve %x, %k, %b {k 1x3 stride 2x1 pad 0x1 dilation 1x2 groups 2}\n"
+    "%n f32[4,5,6] = group_norm %x, @n.weight, @n.bias {groups 2 eps 0.5}\n"
+    "%pad f32[4,7,10] = pad %n {pad 1x2}\n"
+    "%mirror f32[4,11,8] = pad %n {pad 3x1 reflect}\n"
+    "%near f32[4,3,9] = upsample %n\n"
+    "%between f32[4,3,9] = upsample %n {bilinear}\n"
+    "%unfold f32[4,6,2,4] = unfold %n {k 3x2 stride 2x1 pad 1x0 dilation 2}\n"
+    "%i f32[2,1] = constant [3, 0]\n"
+    "%take f32[2,1,5,6] = take %x, %i\n"
+    "%turned f32[4,6,5] = permute %x {axes [0,2,1]}\n"
+    "%matmul f32[2,4,5,5] = matmul %take, %turned\n"
+    "%rows f32[4,30] = reshape %x\n"
+    "%c f32[2,32] = conv1d %rows, @c.weight, @c.bias {k 1x3 pad 0x2}\n\n"
+    "output a = %convolve\noutput b = %pad\noutput c = %mirror\noutput d = %near\noutput e = %between\n"
+    "output f = %unfold\noutput g = %matmul\noutput h = %c\n";
+
+Test(graph_text, the_operators_of_attention_round_trip)
+{
+    struct fixture f = fixture_new();
+    f.graph = fixture_read(&f, attention);
+    cr_assert(f.graph, "%s", fixture_report(&f));
+    assert_round_trip(&f, f.graph);
+    static const char *const kept[] = {"{k 1x3 stride 2x1 pad 0x1 dilation 1x2 groups 2}",
+                                       "{groups 2 eps 0.5}",
+                                       "{pad 3x1 reflect}",
+                                       "{bilinear}",
+                                       "{k 3x2 stride 2x1 pad 1x0 dilation 2}",
+                                       "{k 1x3 pad 0x2}"};
+    for (size_t i = 0; i < LENGTH(kept); i++) {
+        cr_expect(strstr(fixture_text(&f, f.graph), kept[i]), "%s", kept[i]);
+    }
+    fixture_free(&f);
+}
+
 Test(graph_text, a_graph_after_all_passes_round_trips)
 {
     struct fixture f = fixture_small();

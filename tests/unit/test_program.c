@@ -19,7 +19,9 @@ static bool is_integral(const struct node *n)
     case OP_global_avg_pool:
     case OP_batch_norm:
     case OP_softmax:
-    case OP_mean: return false;
+    case OP_mean:
+    case OP_group_norm: return false;
+    case OP_upsample: return !n->attrs.bilinear;
     default: return true;
     }
 }
@@ -95,6 +97,11 @@ Test(program, pools)
 Test(program, layouts)
 {
     check_file("layouts");
+}
+
+Test(program, attention)
+{
+    check_file("attention");
 }
 
 Test(program, other_ranks)

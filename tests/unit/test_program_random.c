@@ -319,7 +319,9 @@ static const char *random_text(struct arena *arena, uint32_t seed, bool exact)
     int64_t h = m.wide ? 1 + below(&m, 4) : PICK(&m, side), w = below(&m, 2) ? h : PICK(&m, side);
     int inputs = below(&m, 4) ? 1 : 2;
     for (int i = 0; i < inputs; i++) {
-        fixture_input(&m.f, i ? "z" : "x", (struct shape){3, {channels(&m), h, w}});
+        bool maps = i == 0 || below(&m, 2); /* the second input may be a list of maps */
+        int64_t c = channels(&m);
+        fixture_input(&m.f, i ? "z" : "x", maps ? (struct shape){3, {c, h, w}} : (struct shape){4, {2, c, h, w}});
     }
     for (uint32_t i = 0, n = 3 + below(&m, 12); i < n; i++) {
         add_step(&m, seed % 2);
