@@ -79,7 +79,7 @@ bool argument_real(struct call *call, const char *name, double *real)
 bool argument_bool(struct call *call, const char *name, bool *truth)
 {
     struct value value = argument_value(call, name);
-    *truth = value.truth;
+    *truth = value.kind == VALUE_BOOL && value.truth;
     return value.kind == VALUE_BOOL || wants(call, name, "true or false", value);
 }
 
