@@ -1,9 +1,11 @@
-"""netc and the programs it builds under sanitizers and under valgrind: generated C and runtime together, on one picture or a few.
+"""netc and the programs it builds under sanitizers and under valgrind: generated C and runtime together.
 
-The fashion networks on pictures, too, and layer by layer as --profile and --dump have it. Addresses, leaks and undefined behaviour: a network of each family, with ALL=1 every one of netdefs/; netc itself is the sanitised
+A network as a whole on a tensor and a picture; the trained ones also on many pictures, each thread for itself, and layer by layer
+as --profile and --dump have it.
+Addresses, leaks and undefined behaviour: a network of each family, with ALL=1 every one of netdefs/; netc itself is the sanitised
 one there. Data races: libarcher tells the thread sanitizer of OpenMP's barriers; that it can see anything is shown by taking the
 barriers out: then it must report. valgrind looks at the very program that netc builds, for AVX2 and one thread: Debian's valgrind
-knows no AVX-512. Generated C is compiled with -O0 (with ALL=1 -O1), since the sanitizers are of no help to an optimiser.
+knows no AVX-512.
 """
 
 import json
@@ -26,7 +28,7 @@ NATIVE = re.search(r"native\s+(\S+)", netc("build", "--target=help", binary=NETC
 WHERE = list(dict.fromkeys((NATIVE, "scalar")))
 ADDRESSES = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 THREADS = ["-fsanitize=thread"]
-LIBRARIES = re.findall(r"-l\w+", re.search(r'libraries\[\] = \{[^}]*"(-ljansson[^"]*)"\}', (ROOT / "compiler/build.c").read_text()).group(1))
+LIBRARIES = re.search(r'"(-ljansson [^"]*)"', (ROOT / "compiler/build.c").read_text()).group(1).split()
 TINY = ["-D", "image=32", "-D", "blocks=[1, 1, 1, 1]"]
 # The smallest network of each family of README's table.
 FAMILIES = {"ResNet": ("resnet18", ["-D", "image=32"]), "Wide ResNet": ("wide_resnet50_2", TINY), "ResNeXt": ("resnext50_32x4d", TINY),
@@ -55,36 +57,30 @@ def program(folder, net, options, target, flags, change=lambda text: text):
     main_file = next(folder.glob("*.program.c"))
     source = folder / main_file.name.replace(".program.c", ".c")
     source.write_text(change(source.read_text()))
+    # What UBSan adds takes an optimiser ten times as long, so it is worth it only where much is computed.
+    level = "-O1" if ALL or flags is THREADS or (target == "scalar" and "fashion" in net) else "-O0"
     objects = sorted((OUT / ("thread" if flags is THREADS else "address")).glob("*.o"))
-    expect_done(run(["clang-19", "-O1" if ALL else "-O0", "-g1", "-std=c17", "-D_GNU_SOURCE", "-ffp-contract=off", "-fopenmp",
+    expect_done(run(["clang-19", level, "-g1", "-std=c17", "-D_GNU_SOURCE", "-ffp-contract=off", "-fopenmp",
                      *TARGETS[target].split(), *flags, f"-I{ROOT}/runtime", f"-I{folder}", main_file, *objects, *LIBRARIES,
                      "-o", folder / "program"], cwd=folder, timeout=1200), "clang")
     return folder / "program"
 
 
-def start(path, folder, n=1, threads=2, before=(), **environment):
-    inputs = json.loads(run([path, "--info", "--json"], env={"ASAN_OPTIONS": "detect_leaks=0"}).out)["inputs"]
-    words = []
-    for tensor in inputs:
-        np.save(folder / f"{tensor['name']}.npy",
-                np.random.default_rng(1).standard_normal((n, *tensor["shape"])).astype(np.float32))
-        words.append(f"--tensor={tensor['name']}:{folder}/{tensor['name']}.npy")
-    got = run([*before, path, *words, f"--output={folder}/y.npy", f"--threads={threads}"], timeout=1800, env=environment)
-    if got.code == 0 and not got.err and not before and inputs[0]["shape"] == [1, 28, 28]:
-        got = start_pictures(path, folder, environment)
-    return got
-
-
-def start_pictures(path, folder, environment):
-    """What the program says of many pictures (each thread for itself) and of one, layer by layer; the first complaint."""
+def start(path, folder, every_way, **environment):
+    """What the program says of a tensor, of a picture, then in every other way; the first complaint."""
+    tensor = json.loads(run([path, "--info", "--json"], env=environment).out)["inputs"][0]
+    pixels = folder / "x.npy"
+    np.save(pixels, np.random.default_rng(1).standard_normal((3 if every_way else 1, *tensor["shape"])).astype(np.float32))
     photos = folder / "photos"
     photos.mkdir()
     for i in range(12):
         noise = np.random.default_rng(i).integers(0, 256, (40, 30, 3)).astype(np.uint8)
         (photos / f"{i:02d}.ppm").write_bytes(b"P6 30 40 255\n" + noise.tobytes())
-    for arguments in ([photos, "--quiet"], [photos / "03.ppm"], ["--profile", "--runs=2"],
-                      [photos, "--dump=all", f"--output={folder}/all.safetensors"]):
-        got = run([path, *arguments, "--threads=2"], timeout=300, env=environment)
+    ways = [[f"--tensor={pixels}", f"--output={folder}/y.npy"], [photos / "03.ppm"]]
+    if every_way:
+        ways += [[photos, "--quiet"], ["--profile", "--runs=2"], [photos, "--dump=all", f"--output={folder}/all.safetensors"]]
+    for arguments in ways:
+        got = run([path, *arguments, "--threads=2"], timeout=1800, env=environment)
         if got.code != 0 or got.err:
             break
     return got
@@ -105,12 +101,12 @@ def published(name, options):
 
 # ---- cases ----
 
-def check_addresses(net, options, target, n):
+def check_addresses(net, options, target, every_way):
     with tempfile.TemporaryDirectory(prefix="netc-sanitize-") as temporary:
         folder = Path(temporary)
         leaks = folder / "leaks"
         leaks.write_text("leak:libomp.so\n")  # it keeps what its threads had until the end, and a little longer
-        expect_silence(start(program(folder, net, options, target, ADDRESSES), folder, n,
+        expect_silence(start(program(folder, net, options, target, ADDRESSES), folder, every_way,
                              LSAN_OPTIONS=f"suppressions={leaks}:print_suppressions=0"))
 
 
@@ -120,7 +116,7 @@ def races(net, options, target, change=lambda text: text):
     with tempfile.TemporaryDirectory(prefix="netc-sanitize-") as temporary:
         folder = Path(temporary)
         path = program(folder, net, options, target, THREADS, change)
-        return start(path, folder, 3, OMP_TOOL_LIBRARIES=str(ARCHER), TSAN_OPTIONS="ignore_noninstrumented_modules=1")
+        return start(path, folder, "fashion" in net, OMP_TOOL_LIBRARIES=str(ARCHER), TSAN_OPTIONS="ignore_noninstrumented_modules=1")
 
 
 def check_detector():
@@ -172,16 +168,16 @@ def valgrind_compiler():
 
 
 def cases():
-    chosen = [(f"fashion {net}", *fashion(net), 3) for net in FASHION]
+    chosen = [(f"fashion {net}", *fashion(net), True) for net in FASHION]
     if ALL:
         small = {"resnext29_8x64d": ["-D", "blocks=[1, 1, 1]"]}
-        chosen += [(path.stem, *published(path.stem, small.get(path.stem, ["-D", "image=64"])), 1)
+        chosen += [(path.stem, *published(path.stem, small.get(path.stem, ["-D", "image=64"])), False)
                    for path in sorted((ROOT / "netdefs").glob("*.net"))]
     else:
-        chosen += [(name, *published(name, options), 1) for name, options in FAMILIES.values()]
-    for name, net, options, n in chosen:
+        chosen += [(name, *published(name, options), False) for name, options in FAMILIES.values()]
+    for name, net, options, every_way in chosen:
         for target in WHERE:
-            yield f"{name} {target} addresses", lambda a=(net, options, target, n): check_addresses(*a)
+            yield f"{name} {target} addresses", lambda a=(net, options, target, every_way): check_addresses(*a)
     for name, net, options in [(f"fashion {net}", *fashion(net)) for net in FASHION] + [("seresnet18", *published("seresnet18", TINY))]:
         for target in WHERE:
             yield f"{name} {target} races", lambda a=(net, options, target): expect_silence(races(*a))
