@@ -20,7 +20,8 @@
 
 enum { MAX_LOG = 1 << 20, SHOWN_LOG = 4000 };
 
-static const char install_libraries[] =
+const char program_libraries[] = "-ljansson -ljpeg -lpng -lz -lm";
+const char runtime_needs[] =
     "the runtime needs: apt-get install libomp-19-dev libjansson-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev";
 
 const char *const build_kind_name[BUILD_KINDS] = {"exe", "static", "shared", "source"};
@@ -153,7 +154,7 @@ static void report_failure(struct build *build, const struct child *child, const
         diag_note(build->diags, NO_SPAN, "the runtime needs libomp, jansson, libjpeg, libpng and zlib of %s in %s",
                   build->job->arch, build->cross.sysroot);
     } else if (!generated) {
-        diag_note(build->diags, NO_SPAN, "%s", install_libraries);
+        diag_note(build->diags, NO_SPAN, "%s", runtime_needs);
     } else if (!build->job->keep_dir) {
         diag_note(build->diags, NO_SPAN, "--keep=DIR keeps the generated C");
     }
@@ -290,7 +291,7 @@ static struct child link_command(struct build *build, const char *options, const
 static bool link_program(struct build *build)
 {
     static const char *const libraries[] = {"-l:libjansson.a -l:libjpeg.a -l:libpng.a -l:libz.a -lm",
-                                            "-ljansson -ljpeg -lpng -lz -lm"};
+                                            program_libraries};
     int failed = -1;
     struct child child = {0};
     for (size_t i = 0; i < LENGTH(libraries) && !temporary_interrupted(); i++) {

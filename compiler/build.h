@@ -37,6 +37,7 @@ struct build_job {
     size_t weights_bytes;
     const struct weights_file *weights_file; /* is written together with the output; NULL: there is none */
     const char *description; /* for the pkg-config file: a line */
+    const char *readme;      /* of BUILD_SOURCE: its README.md */
     const char *output;      /* the executable, or the folder of the others */
     const char *runtime_dir; /* where model.h and the runtime's sources are */
     const char *arch;        /* cross-compiled for: aarch64; NULL: this machine's own */
@@ -46,9 +47,12 @@ struct build_job {
 };
 
 /* Builds an executable, or a library with its header and pkg-config file; nothing half-written stays, whatever happens.
- * False after a diagnostic; after SIGINT, SIGTERM or SIGHUP
- * it cleans up and the run ends by that signal. */
+ * False after a diagnostic; after SIGINT, SIGTERM or SIGHUP it cleans up and the run ends by that signal. */
 bool build_output(struct diags *, const struct build_job *);
+extern const char program_libraries[], runtime_needs[]; /* "-ljansson ..."; what to install for them */
+
+/* Writes a folder that builds with make and a C compiler, in the same way as a whole or not at all. No clang is needed. */
+bool build_source(struct diags *, const struct build_job *);
 
 /* Writes the C files and the weights into a folder, which is made if need be, and the weights file: all of them or none. */
 bool emit_to_directory(struct diags *, const struct build_job *, const char *directory);

@@ -15,10 +15,11 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_JOBS = 64, ROOM = 4096, MAX_CLAIMS = 8, MAX_DIRECTORIES = 2, ATTEMPTS = 100 };
+enum { MAX_JOBS = 64, ROOM = 4096, MAX_CLAIMS = 8, MAX_DIRECTORIES = 4, ATTEMPTS = 100 };
 
 extern char **environ;
 
@@ -76,7 +77,7 @@ void temporary_discard(void)
             running[i] = 0;
         }
     }
-    for (int i = 0; i < MAX_DIRECTORIES; i++) {
+    for (int i = MAX_DIRECTORIES - 1; i >= 0; i--) { /* the inner ones first */
         if (directories[i].folder) {
             remove_directory(&directories[i]);
         }
@@ -102,6 +103,17 @@ void temporary_begin(void)
     on_fatal(temporary_discard);
 }
 
+static bool keep_open(struct directory *d)
+{
+    d->folder = opendir(d->name);
+    if (!d->folder) {
+        int error = errno;
+        rmdir(d->name);
+        errno = error;
+    }
+    return d->folder;
+}
+
 static bool make_directory(struct directory *d, const char *parent)
 {
     char name[ROOM];
@@ -115,22 +127,33 @@ static bool make_directory(struct directory *d, const char *parent)
     /* Children run in another directory: the name must not be relative. */
     char whole[PATH_MAX];
     snprintf(d->name, ROOM, "%s", realpath(name, whole) ? whole : name);
-    d->folder = opendir(d->name);
-    if (!d->folder) {
-        int error = errno;
-        rmdir(d->name);
-        errno = error;
-    }
-    return d->folder;
+    return keep_open(d);
 }
 
-const char *temporary_directory(const char *parent)
+/* Inner directories come behind outer ones. */
+static struct directory *free_directory(void)
 {
     int i = 0;
     while (i < MAX_DIRECTORIES - 1 && directories[i].folder) {
         i++;
     }
-    return make_directory(&directories[i], parent) ? directories[i].name : NULL;
+    return &directories[i];
+}
+
+const char *temporary_directory(const char *parent)
+{
+    struct directory *d = free_directory();
+    return make_directory(d, parent) ? d->name : NULL;
+}
+
+const char *temporary_folder(const char *parent, const char *name)
+{
+    struct directory *d = free_directory();
+    if (snprintf(d->name, ROOM, "%s/%s", parent, name) >= ROOM) {
+        errno = ENAMETOOLONG;
+        return NULL;
+    }
+    return mkdir(d->name, 0777) == 0 && keep_open(d) ? d->name : NULL;
 }
 
 void temporary_remove(const char *name)
@@ -138,6 +161,16 @@ void temporary_remove(const char *name)
     for (int i = 0; i < MAX_DIRECTORIES; i++) {
         if (directories[i].folder && strcmp(directories[i].name, name) == 0) {
             remove_directory(&directories[i]);
+        }
+    }
+}
+
+void temporary_release(const char *name)
+{
+    for (int i = 0; i < MAX_DIRECTORIES; i++) {
+        if (directories[i].folder && strcmp(directories[i].name, name) == 0) {
+            closedir(directories[i].folder);
+            directories[i].folder = NULL;
         }
     }
 }

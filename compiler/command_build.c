@@ -161,6 +161,9 @@ bool command_build(struct netc *n)
         kernels = p[i]->n_kernel < kernels ? p[i]->n_kernel : kernels;
     e.parts = o->parts > 1 && kernels > 1 ? (kernels < (size_t)o->parts ? (int)kernels : o->parts) + 1 : 1;
     struct files files = generate(n, (const struct program *const *)p, count, &e);
+    struct text readme = {.arena = n->module};
+    emit_readme(&readme, (const struct program *const *)p, count, &e);
+    bool in_folder = o->kind == BUILD_STATIC || o->kind == BUILD_SHARED;
     struct build_job job = {.arena = n->scratch,
                             .name = g->name,
                             .kind = o->kind,
@@ -170,13 +173,14 @@ bool command_build(struct netc *n)
                             .weights_bytes = packed.blob_bytes,
                             .weights_file = e.linked ? NULL : &packed,
                             .description = arena_printf(n->module, "%s for %s, compiled by netc", g->name, e.target),
-                            .output = o->output              ? o->output
-                                      : o->kind == BUILD_EXE ? g->name
-                                                             : ".",
+                            .readme = text_string(&readme),
+                            .output = o->output ? o->output : in_folder ? "." : g->name,
                             .runtime_dir = data_folder(n->perm, "runtime"),
                             .arch = target_foreign_arch(o->target),
                             .sysroot = o->sysroot,
                             .keep_dir = o->keep,
                             .jobs = o->jobs};
-    return o->emit_c ? emit_to_directory(n->diags, &job, o->emit_c) : build_output(n->diags, &job);
+    if (o->emit_c)
+        return emit_to_directory(n->diags, &job, o->emit_c);
+    return o->kind == BUILD_SOURCE ? build_source(n->diags, &job) : build_output(n->diags, &job);
 }

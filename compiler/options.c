@@ -69,9 +69,11 @@ enum {
 static const struct option_row option_info[] = {
     {B | C | S | R | K, 'D', "define", "=NAME=VALUE",
      "give a parameter of the network another value (any expression of the language)"},
-    {B | C | S | R | K | N, 'I', "import-dir", "=DIR", "look for imports and labels in DIR, before the installed netdefs"},
+    {B | C | S | R | K | N, 'I', "import-dir", "=DIR",
+     "look for imports and labels in DIR, before the installed netdefs"},
     {B, 'o', "output", "=PATH",
-     "the executable, or the folder of a library (default: the network's name, this folder)"},
+     "the executable (default: the network's name); the folder of a library, which is made if need be (default: this "
+     "one); the folder of --kind=source, a new one or one that netc made (default: the network's name)"},
     {R, 'o', "output", "=FILE.npy", "where the output goes"},
     {K, 'o', "output", "=FILE", "the weights file"},
     {B | R | K, OPT_WEIGHTS, "weights", "=FILE|synthetic", "a safetensors file with the network's parameters"},
@@ -83,8 +85,8 @@ static const struct option_row option_info[] = {
     {K, OPT_TARGET, "target", "=NAME", "taken as build takes it: the file is the same for every target"},
     {K, OPT_BATCH, "batch", "=N", "taken as build takes it: the file is the same for every batch"},
     {B, OPT_KIND, "kind", "=KIND",
-     "exe (default); static, shared: a library with its header and pkg-config file; source: a folder to build "
-     "elsewhere"},
+     "exe (default); static, shared: a library with its header and pkg-config file; source: a folder of C that builds "
+     "anywhere with make"},
     {B, OPT_NAME, "name", "=NAME", "what the output and its functions are called (default: the network's name)"},
     {K, OPT_NAME, "name", "=NAME", "the network's name in the file, which is a note to its readers"},
     {B, OPT_WEIGHTS_FILE, "weights-file", "=FILE",
@@ -92,7 +94,7 @@ static const struct option_row option_info[] = {
     {B, OPT_KEEP, "keep", "=DIR", "leave the generated C and the packed weights in DIR"},
     {B, OPT_EMIT_C, "emit-c", "=DIR", "write the C and the packed weights to DIR and build nothing"},
     {B, OPT_PARTS, "parts", "=N",
-     "files that the kernels are spread over, compiled side by side (default 8; 1 for reading)"},
+     "files that the kernels are spread over, compiled side by side (default 8; for --kind=source 1)"},
     {B, 'j', "jobs", "=N", "clangs at a time (default: the cores of this machine)"},
     {R, OPT_INPUT, "input", "=synthetic|FILE.npy", "what to run it on"},
     {R, OPT_LAYER, "layer", "=NAME", "write this value (a name of `netc show`), not the first output"},
@@ -349,6 +351,10 @@ static void read_arguments(struct options *o, char **argv, int n)
         usage(o->command, "--weights and --output are needed");
     if (o->emit_c && (o->output || o->keep))
         usage(o->command, "--emit-c=DIR builds nothing: %s has no meaning beside it", o->output ? "-o" : "--keep");
+    if (o->kind == BUILD_SOURCE && o->keep)
+        usage(o->command, "--kind=source keeps all that is generated: --keep has no meaning beside it");
+    if (!o->parts)
+        o->parts = o->kind == BUILD_SOURCE ? 1 : 8;
     if (o->command == COMMAND_RUN && (!o->weights || !o->input || !o->output))
         usage(o->command, "--weights, --input and --output are needed");
 }
@@ -376,7 +382,7 @@ struct options read_options(struct arena *a, int argc, char **argv)
         print_version(a);
         finish();
     }
-    struct options o = {.command = command_by_name(argv[1]), .front = {.batch = 1}, .parts = 8};
+    struct options o = {.command = command_by_name(argv[1]), .front = {.batch = 1}};
     struct lists l = {.arena = a, .described = {.arena = a}};
     struct option longs[LENGTH(option_info) + 2];
     char shorts[2 * LENGTH(option_info) + 4];

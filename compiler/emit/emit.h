@@ -38,6 +38,8 @@ void emit_variants(struct text *, const struct program *const *, int n,
                    const struct emit_options *); /* NAME.c that picks one */
 void emit_program(struct text *, const struct program *const *, int n,
                   const struct emit_options *); /* NAME.program.c */
+/* README.md of a folder of C: what it is and how it is used. */
+void emit_readme(struct text *, const struct program *const *, int n, const struct emit_options *);
 void emit_variant_program(struct text *, const struct program *, const struct emit_options *); /* NAME.ISA.program.c */
 
 #endif
