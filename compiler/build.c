@@ -11,6 +11,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,7 +164,9 @@ static void report_failure(struct build *build, const struct child *child, const
 static void add_compilation(struct build *build, const char *flags, const char *file)
 {
     int number = (int)build->count;
-    const char *name = arena_printf(build->arena, "%d.o", number);
+    /* members of an archive are called as their sources; of a program's two may be called alike */
+    const char *name = build->job->kind == BUILD_EXE ? arena_printf(build->arena, "%d.o", number)
+                                                     : arena_printf(build->arena, "%.*s.o", (int)strlen(file) - 2, file);
     const char *object = arena_printf(build->arena, "%s/%s", build->temporary, name);
     struct words words = {0};
     add_word(build, &words, build->compiler);
@@ -379,9 +382,13 @@ static const char *openmp_libraries(struct build *build)
         return folder ? arena_printf(build->arena, "-L%s -lomp -lm", folder + 2 + strlen(build->cross.sysroot))
                       : "-lomp -lm";
     }
-    const char *library = output_of(build, build->compiler, "-print-file-name=libomp.so");
+    const char *library = output_of(build, build->compiler, "-print-file-name=libomp.so"), *rpath = openmp_rpath(build);
     const char *slash = strrchr(library, '/');
-    return slash ? arena_printf(build->arena, "-L%.*s -lomp -lm", (int)(slash - library), library) : "-lomp -lm";
+    char folder[PATH_MAX];
+    if (!slash || !realpath(arena_copy(build->arena, library, (size_t)(slash - library)), folder)) {
+        return "-lomp -lm";
+    }
+    return arena_printf(build->arena, "-L%s%s%s -lomp -lm", folder, rpath ? " -Wl,-rpath," : "", rpath ? folder : "");
 }
 
 static bool write_companions(struct build *build)
