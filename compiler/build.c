@@ -9,7 +9,6 @@
 #include "build.h"
 #include "children.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
@@ -165,8 +164,9 @@ static void add_compilation(struct build *build, const char *flags, const char *
 {
     int number = (int)build->count;
     /* members of an archive are called as their sources; of a program's two may be called alike */
-    const char *name = build->job->kind == BUILD_EXE ? arena_printf(build->arena, "%d.o", number)
-                                                     : arena_printf(build->arena, "%.*s.o", (int)strlen(file) - 2, file);
+    const char *name = build->job->kind == BUILD_EXE
+                           ? arena_printf(build->arena, "%d.o", number)
+                           : arena_printf(build->arena, "%.*s.o", (int)strlen(file) - 2, file);
     const char *object = arena_printf(build->arena, "%s/%s", build->temporary, name);
     struct words words = {0};
     add_word(build, &words, build->compiler);
@@ -210,36 +210,17 @@ static void add_generated(struct build *build)
     build->n_generated = (int)build->count;
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static bool add_runtime(struct build *build)
 {
-    const char **file = NULL;
-    size_t n = 0, capacity = 0;
-    DIR *folder = opendir(build->runtime);
-    int error = folder ? ENOENT : errno;
-    for (struct dirent *entry; folder && (entry = readdir(folder));) {
-        size_t length = strlen(entry->d_name);
-        if (length > 2 && strcmp(entry->d_name + length - 2, ".c") == 0) {
-            PUSH(build->arena, file, n, capacity, arena_printf(build->arena, "%s/%s", build->runtime, entry->d_name));
+    size_t n;
+    const char *const *file = runtime_files(build->diags, build->job, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(file[i] + strlen(file[i]) - 2, ".c") == 0) {
+            add_compilation(build, "-std=c17 -D_GNU_SOURCE -O2 -fopenmp",
+                            arena_printf(build->arena, "%s/%s", build->runtime, file[i]));
         }
     }
-    if (folder) {
-        closedir(folder);
-    }
-    if (n == 0) {
-        diag_error_file(build->diags, CHECK_build_runtime, build->job->runtime_dir,
-                        "the sources of netc's runtime are not here: %s", strerror(error));
-        return false;
-    }
-    qsort(file, n, sizeof *file, by_name);
-    for (size_t i = 0; i < n; i++) {
-        add_compilation(build, "-std=c17 -D_GNU_SOURCE -O2 -fopenmp", file[i]);
-    }
-    return true;
+    return n > 0;
 }
 
 static int usable_cores(void)
@@ -497,9 +478,9 @@ bool build_output(struct diags *diags, const struct build_job *job)
     if (!build.temporary) {
         diag_error_file(diags, CHECK_build_write, "netc", "no temporary directory can be made: %s", strerror(errno));
     }
-    bool good = build.temporary && find_compiler(&build) && find_cross(diags, job, &build.cross) && find_linker(&build) &&
-                claim_outputs(&build) && write_sources(&build) && compile_all(&build) && link_all(&build) &&
-                write_weights(&build) && rename_outputs(&build);
+    bool good = build.temporary && find_compiler(&build) && find_cross(diags, job, &build.cross) &&
+                find_linker(&build) && claim_outputs(&build) && write_sources(&build) && compile_all(&build) &&
+                link_all(&build) && write_weights(&build) && rename_outputs(&build);
     if (!good) {
         temporary_discard();
         if (build.made) {

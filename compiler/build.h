@@ -85,5 +85,7 @@ bool write_weights_file(struct diags *, const char *path, const struct weights_f
 /* A name for an output until it is whole, as temporary_claim(); NULL and why not. */
 const char *claim_file(struct arena *, const char *path, const char **why);
 const char *absolute_path(struct arena *, const char *path);
+/* The names of the runtime's sources and headers, in order; none after a diagnostic. */
+const char *const *runtime_files(struct diags *, const struct build_job *, size_t *n);
 
 #endif

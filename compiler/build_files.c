@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -18,6 +19,36 @@ const char *absolute_path(struct arena *arena, const char *path)
         return path;
     }
     return arena_printf(arena, "%s/%s", here, path);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+const char *const *runtime_files(struct diags *diags, const struct build_job *job, size_t *n)
+{
+    const char **name = NULL;
+    size_t capacity = 0;
+    *n = 0;
+    DIR *folder = opendir(job->runtime_dir);
+    int error = folder ? ENOENT : errno;
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        const char *dot = strrchr(entry->d_name, '.');
+        if (dot && dot > entry->d_name && (strcmp(dot, ".c") == 0 || strcmp(dot, ".h") == 0)) {
+            PUSH(job->arena, name, *n, capacity, arena_printf(job->arena, "%s", entry->d_name));
+        }
+    }
+    if (folder) {
+        closedir(folder);
+    }
+    if (*n == 0) {
+        diag_error_file(diags, CHECK_build_runtime, job->runtime_dir, "the sources of netc's runtime are not here: %s",
+                        strerror(error));
+        return NULL;
+    }
+    qsort(name, *n, sizeof *name, by_name);
+    return name;
 }
 
 const char *claim_file(struct arena *arena, const char *path, const char **why)
@@ -87,7 +118,8 @@ bool replace_weights_file(struct diags *diags, struct arena *scratch, const stru
 {
     temporary_begin();
     const char *fresh = claim_weights(diags, scratch, w);
-    bool good = fresh && write_weights_file(diags, fresh, w) && !temporary_interrupted() && rename_weights(diags, fresh, w);
+    bool good =
+        fresh && write_weights_file(diags, fresh, w) && !temporary_interrupted() && rename_weights(diags, fresh, w);
     temporary_end();
     return good;
 }
