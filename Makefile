@@ -63,7 +63,7 @@ OBJECTS  = $(SOURCES:%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/net.tab.o $(OUT)/obj/gen
 LIBRARY  = $(OUT)/libnetc.a
 UNITS    = $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS  = $(patsubst %.c,$(OUT)/fuzz/%,$(notdir $(wildcard tests/fuzz/fuzz_*.c tests/fuzz/runtime/fuzz_*.c)))
-READERS  = $(patsubst %,$(OUT)/obj/readers/%.o,npy idx files network) $(OUT)/obj/readers/tracked.o
+READERS  = $(patsubst %,$(OUT)/obj/readers/%.o,npy idx files network picture resize exif decode_jpeg decode_png decode_pnm tracked)
 GENERATED = build/gen/net.tab.c build/gen/lex.net.c
 
 .PHONY: all help deps sysroot sysroot-aarch64 sysroot-x86_64 test test-all units demo bench tables fuzz golden format install uninstall clean FORCE
@@ -160,7 +160,7 @@ $(OUT)/obj/readers/%.o: tests/fuzz/runtime/%.c $(OUT)/obj/command
 
 build/fuzz/fuzz/%: tests/fuzz/runtime/%.c $(READERS)
 	@mkdir -p $(@D)
-	$(call say,cc)$(COMPILE) -fsanitize=fuzzer -MMD -MP $< $(READERS) -lz $(LIBS) -o $@
+	$(call say,cc)$(COMPILE) -fsanitize=fuzzer -MMD -MP $< $(READERS) -ljpeg -lpng -lz $(LIBS) -o $@
 
 # The sanitised compiler, the unit tests and the fuzzers come with the tests: a part that does not compile is a failure there.
 test: all sysroot ## run the tests: the last line is `N passed, N failed, N skipped`
@@ -209,7 +209,7 @@ demo: all ## compile two trained networks, classify 10,000 pictures
 	@echo '  build/netc build netdefs/resnext50_32x4d.net -D cardinality=8 -D width=14 --weights=synthetic -o build/demo/variant'
 
 # ---- housekeeping ----
-FORMATTED = $(wildcard compiler/*.[ch] compiler/*/*.[ch] runtime/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch])
+FORMATTED = $(wildcard compiler/*.[ch] compiler/*/*.[ch] runtime/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/fuzz/*/*.[ch] tests/faults/*.c)
 format: ## clang-format all C
 	@command -v clang-format-19 > /dev/null || { echo "make format: clang-format-19 is not installed (apt-get install clang-format-19)" >&2; exit 1; }
 	clang-format-19 -i $(FORMATTED)

@@ -24,6 +24,9 @@ int tracked_gzclose(gzFile);
 /* Calls the function with `size` bytes as the contents of a file. False if it ended in fail(), whose message is in *why. */
 bool survives(void (*reader)(const char *path), const uint8_t *bytes, size_t size, const char **why);
 
+/* Aborts if anything was not freed. */
+void check_given_back(void);
+
 #ifndef TRACKED_ITSELF
 #define malloc        tracked_malloc
 #define calloc        tracked_calloc
