@@ -57,8 +57,51 @@ def check_net(seed, targets):
         program.unlink()
 
 
+def same_numbers(mine, judge, graph, what):
+    """Infinities and what is no number stand in the same places, and the rest is close; of each part of the result."""
+    import numpy as np
+    parts = {node["name"]: node for node in graph["nodes"]}
+    mine, judge, start = np.load(mine).astype(np.float64).reshape(-1), np.load(judge).reshape(-1), 0
+    for flat in next(node for node in graph["nodes"] if node["op"] == "concat")["inputs"]:
+        end, name = start + parts[flat]["shape"][0], parts[flat]["inputs"][0]
+        a, b, start = mine[start:end], judge[start:end], end
+        finite = np.isfinite(b)
+        wrong = ~((a == b) | (np.isnan(a) & np.isnan(b)) | (finite & np.isfinite(a)))
+        if wrong.any():
+            at = np.flatnonzero(wrong)[0]
+            raise Failure(f"{what}, {name}: element {at} of {len(a)} is {a[at]}, PyTorch's {b[at]}; {wrong.sum()} like that")
+        if finite.any() and np.abs(a - b)[finite].max() > 1e-5 * np.abs(b[finite]).max():
+            raise Failure(f"{what}, {name}: off by {np.abs(a - b)[finite].max():g}")
+
+
+def check_awkward():
+    import json
+    import numpy as np
+    import synthetic
+    source, graph = HERE / "awkward.net", OUT / "awkward.json"
+    pixels, judge, mine = OUT / "awkward.npy", OUT / "awkward.torch.npy", OUT / "awkward.eval.npy"
+    x = synthetic.network_input([6, 7, 5])[0].astype(np.float32)
+    for place, value in (((0, 3, 2), np.nan), ((2, 0, 0), np.inf), ((2, 6, 4), -np.inf), ((4, 1, 3), np.inf),
+                         ((5, 2, 0), 1e-42), ((5, 2, 1), -np.inf)):
+        x[place] = value
+    np.save(pixels, x)
+    graph.write_text(expect_done(netc("show", "--json", source), "netc show --json").out)
+    parts = json.loads(graph.read_text())
+    script("net_torch.py", graph, "--weights", "synthetic", "--input", pixels, "--output", judge, "--double")
+    expect_done(netc("run", source, "--weights=synthetic", "--input", pixels, "--output", mine), "the interpreter")
+    same_numbers(mine, judge, parts, "the interpreter")
+    for target in TARGETS:
+        program, result = OUT / f"awkward__{target}", OUT / f"awkward__{target}.npy"
+        expect_done(netc("build", source, "--weights=synthetic", f"--target={target}", "-o", program), f"netc build for {target}")
+        done = run([program, f"--tensor={pixels}", f"--output={result}"])
+        if done.code != 0 and re.search(r"this processor|not supported|lacks", done.err):
+            continue
+        same_numbers(result, judge, parts, f"the program of {target}")
+
+
 sys.path.insert(0, str(HERE))
-cases = [("torch/the scripts themselves", lambda: script("self_test.py"))]
+cases = [("torch/the scripts themselves", lambda: script("self_test.py")),
+         ("torch/infinities and what is no number", check_awkward)]
 for seed in range(SEED, SEED + COUNT):
     built = TARGETS if ALL or seed % 4 == 1 or COUNT == 1 else []
     cases.append((f"torch/random_{seed}", lambda seed=seed, built=built: check_net(seed, built)))
