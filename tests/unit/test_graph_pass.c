@@ -110,15 +110,42 @@ static struct node *pick_like(struct graph *g, const struct node *x)
     return NULL;
 }
 
+/* A fixed kernel behind a border, as a blur has it; the map keeps its size. */
+static void add_blur(struct graph *g, struct node *x)
+{
+    int64_t channels = x->type.shape.dim[0], pad = below(2);
+    struct attrs zeros = {
+        .pad = {pad, pad}, .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}, .reflect = below(3) == 0};
+    struct attrs kernel = {.shape = {2, {channels, 9}}}, window = {.kernel = {3, 3},
+                                                                   .stride = {1, 1},
+                                                                   .dilation = {1, 1},
+                                                                   .pad = {1 - pad, 1 - pad},
+                                                                   .groups = channels};
+    x = add(g, OP_pad, x, NULL, zeros);
+    if (below(4) == 0) {
+        add(g, OP_avg_pool, x, NULL,
+            (struct attrs){.kernel = {3, 3}, .stride = {1, 1}, .pad = {1 - pad, 1 - pad}, .count_pad = below(2)});
+        return;
+    }
+    struct node *value = add(g, below(3) ? OP_constant : OP_parameter, NULL, NULL, kernel);
+    double *number = NEW_ARRAY(f.arena, double, channels * 9);
+    for (int64_t i = 0; i < channels * 9; i++) {
+        number[i] = (double)below(7) / 4 - 0.5;
+    }
+    value->value = value->op == OP_constant ? number : NULL;
+    value = add(g, OP_reshape, value, NULL, (struct attrs){.shape = {4, {channels, 1, 3, 3}}});
+    add_plain(g, OP_relu, add(g, OP_convolve, x, value, window), NULL);
+}
+
 static void add_step(struct graph *g)
 {
     static const enum op activation[] = {OP_relu, OP_sigmoid, OP_silu}, pair[] = {OP_add, OP_add, OP_mul, OP_sub};
     struct node *x = pick(g), *other;
     int64_t channels = x->type.shape.dim[0];
-    if (x->type.shape.dim[1] == 1) { /* a gate's inside: not continued */
+    if (x->type.shape.rank != 3 || x->type.shape.dim[1] == 1) { /* kernels, a gate's inside: not continued */
         return;
     }
-    switch (below(9)) {
+    switch (below(10)) {
     case 0: add_conv(g, x, 2 + 2 * below(2), 1 + 2 * below(2)); break;
     case 1: add_norm(g, add_conv(g, x, below(4) ? channels : 3, 3)); break;
     case 2: add_norm(g, x); break;
@@ -126,12 +153,16 @@ static void add_step(struct graph *g)
     case 4: add_plain(g, activation[below(3)], x, NULL); break;
     case 5: add_gate(g, x); break;
     case 6: add_pool(g, x); break;
-    case 7:
+    case 7: add_blur(g, x); break;
+    case 8:
         if ((other = pick_like(g, x))) {
             add_plain(g, pair[below(4)], x, other);
         }
         break;
     default:
+        if (channels == 1) {
+            return;
+        }
         x = add(g, OP_slice, x, NULL, (struct attrs){.start = below(2), .size = channels - 1});
         add(g, OP_concat, x, pick_like(g, x), (struct attrs){0});
     }
@@ -219,7 +250,8 @@ enum { SEEDS = 120 };
 
 Test(graph_pass, each_alone_keeps_values)
 {
-    static const char *const names[] = {"fold_batch_norm", "share_common", "fuse_epilogues", "drop_dead"};
+    static const char *const names[] = {"bind_kernels", "absorb_pads",    "fold_batch_norm",
+                                        "share_common", "fuse_epilogues", "drop_dead"};
     for (size_t k = 0; k < LENGTH(names); k++) {
         for (uint32_t seed = 0; seed < SEEDS; seed++) {
             check_pass(random_graph(seed), names[k], seed);
@@ -283,9 +315,11 @@ Test(graph_pass, the_watcher_sees_each_pass_up_to_the_last)
     struct pass_watcher watcher = {take_note, &notes};
     struct pass_context c = context();
     cr_assert(run_passes(fixture_read(&f, text), &c, "share_common", &watcher), "%s", fixture_report(&f));
-    cr_assert_str_eq(text_string(&notes), "fold_batch_norm (unchanged);share_common;");
+    cr_assert_str_eq(text_string(&notes),
+                     "bind_kernels (unchanged);absorb_pads (unchanged);fold_batch_norm (unchanged);share_common;");
     cr_assert(run_passes(fixture_read(&f, text), &c, "", &watcher), "%s", fixture_report(&f));
-    cr_assert_str_eq(text_string(&notes), "fold_batch_norm (unchanged);share_common;");
+    cr_assert_str_eq(text_string(&notes),
+                     "bind_kernels (unchanged);absorb_pads (unchanged);fold_batch_norm (unchanged);share_common;");
 }
 
 static bool break_order(struct graph *g, struct pass_context *c)
