@@ -179,6 +179,7 @@ enum pack_kind {
     PACK_PANELS, /* conv, linear [O, I/g, kh, kw] -> [O blocks][I' ][kh][kw]... see weights/pack.c */
     PACK_SPREAD,
     PACK_VECTOR, /* [C] -> [blocks * 16], pad lanes zero */
+    PACK_TURNED, /* [O, I] -> [I, O], padded as a plain one */
     PACK_PLAIN   /* row-major, padded to a multiple of 16 */
 };
 struct pack {

@@ -44,24 +44,37 @@ struct element_ref generic_at(struct buffer *b, const struct axes *x)
     return r;
 }
 
-void generic_store(struct lowering *l, struct axes *x, struct expr *value)
+/* An epilogue's operand for `lanes` neighbours along the last axis. */
+static struct expr *operand_vector(struct lowering *l, int i, const struct axes *x, int lanes)
+{
+    const struct node *o = l->node->epilogue[i].operand;
+    if (!o)
+        return NULL;
+    if (node_is_number(o))
+        return expr_const(&l->build, lanes, o->value[0]);
+    struct element_ref ref = broadcast(l->operand[i], o, x);
+    bool along = o->type.shape.rank && o->type.shape.dim[o->type.shape.rank - 1] > 1;
+    return along ? expr_load(&l->build, lanes, ref) : expr_splat(&l->build, lanes, ref);
+}
+
+void generic_store_vector(struct lowering *l, struct axes *x, struct expr *value, int lanes)
 {
     struct node *n = l->node;
     for (int i = 0; i < n->n_epilogue; i++) {
         const struct epilogue *e = &n->epilogue[i];
-        struct expr *o = NULL;
-        if (e->operand && node_is_number(e->operand))
-            o = expr_const(&l->build, 1, e->operand->value[0]);
-        else if (e->operand)
-            o = expr_load(&l->build, 1, broadcast(l->operand[i], e->operand, x));
         enum vop op = e->op == OP_relu      ? VOP_relu
                       : e->op == OP_sigmoid ? VOP_sigmoid
                       : e->op == OP_silu    ? VOP_silu
                       : e->op == OP_add     ? VOP_add
                                             : VOP_mul;
-        value = expr_op(&l->build, op, value, o, NULL);
+        value = expr_op(&l->build, op, value, operand_vector(l, i, x, lanes), NULL);
     }
-    emit_store(&l->build, generic_at(l->out, x), value, 1);
+    emit_store(&l->build, generic_at(l->out, x), value, lanes);
+}
+
+void generic_store(struct lowering *l, struct axes *x, struct expr *value)
+{
+    generic_store_vector(l, x, value, 1);
 }
 
 struct buffer *generic_result(struct lowering *l)

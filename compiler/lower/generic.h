@@ -1,4 +1,4 @@
-/* Inside the generic lowering (generic.c, generic_product.c); nobody else includes it. */
+/* Inside the generic lowering (generic.c, generic_product.c, generic_matmul.c, generic_table.c); nobody else includes it. */
 #ifndef NETC_LOWER_GENERIC_H
 #define NETC_LOWER_GENERIC_H
 
@@ -15,14 +15,20 @@ void generic_close(struct lowering *, struct axes *);
 struct element_ref generic_at(struct buffer *, const struct axes *);
 struct buffer *generic_result(struct lowering *); /* declares it, and the epilogues' operands */
 void generic_store(struct lowering *, struct axes *, struct expr *value); /* epilogues, then the store */
+/* The same for `lanes` neighbours along the last axis, of which `at` is the first. */
+void generic_store_vector(struct lowering *, struct axes *at, struct expr *value, int lanes);
+void generic_end(struct lowering *, struct affine opened); /* of a loop; a task needs no end */
+struct buffer *generic_weights(struct lowering *, const char *name, struct param *); /* as they are */
 
 /* generic_product.c */
 void generic_conv(struct lowering *); /* conv of other ranks, convolve, conv1d */
-void generic_linear(struct lowering *);
-void generic_matmul(struct lowering *);
 void generic_unfold(struct lowering *);
 void generic_pad(struct lowering *);
 void generic_group_norm(struct lowering *);
+
+/* generic_matmul.c */
+void generic_linear(struct lowering *);
+void generic_matmul(struct lowering *);
 
 /* generic_table.c */
 void generic_take(struct lowering *);

@@ -1,4 +1,4 @@
-/* Sums of products and windows over plain rows: what generic.c is for the rest. One result at a time, in the order of the
+/* Convolutions, windows, borders and group norms over plain rows: what generic.c is for the rest. One result at a time, in the order of the
  * interpreter's sums; the outermost axis of the result is shared out as tasks. */
 #include "lower/generic.h"
 
@@ -10,13 +10,13 @@ static struct affine outer(struct lowering *l, const char *name, int64_t n)
     return loop(l, VAR_FOR, name, n);
 }
 
-static void close(struct lowering *l, struct affine opened)
+void generic_end(struct lowering *l, struct affine opened)
 {
     if (opened.n && opened.term[0].var->kind != VAR_TASK)
         end(l, opened);
 }
 
-static struct buffer *plain_weights(struct lowering *l, const char *name, struct param *param)
+struct buffer *generic_weights(struct lowering *l, const char *name, struct param *param)
 {
     return use_weights(l, name, (struct pack){.param = param, .kind = PACK_PLAIN}, param->shape.rank, param->shape.dim);
 }
@@ -56,9 +56,9 @@ static struct conv conv_of(struct lowering *l)
         c.kernel[i] = n->attrs.kernel[i];
     }
     c.x = use_rows(l, DIR_IN, "x", n->in[0]);
-    c.w = given ? use_rows(l, DIR_IN, "w", n->in[1]) : plain_weights(l, "w", n->param[0]);
+    c.w = given ? use_rows(l, DIR_IN, "w", n->in[1]) : generic_weights(l, "w", n->param[0]);
     if (given ? n->n_in > 2 : n->param[1] != NULL)
-        c.b = given ? use_rows(l, DIR_IN, "bias", n->in[2]) : plain_weights(l, "bias", n->param[1]);
+        c.b = given ? use_rows(l, DIR_IN, "bias", n->in[2]) : generic_weights(l, "bias", n->param[1]);
     return c;
 }
 
@@ -124,60 +124,10 @@ void generic_conv(struct lowering *l)
     generic_store(l, &to, expr_reg(&l->build, reg_at(acc)));
     end(l, x);
     end(l, y);
-    close(l, o);
-    close(l, g);
+    generic_end(l, o);
+    generic_end(l, g);
     for (int k = c.lead - 1; k >= 0; k--)
-        close(l, to.at[k]);
-}
-
-/* ---- matrices ---- */
-
-void generic_linear(struct lowering *l)
-{
-    struct node *n = l->node;
-    int last = n->type.shape.rank - 1;
-    struct buffer *in = use_rows(l, DIR_IN, "x", n->in[0]), *w = plain_weights(l, "w", n->param[0]);
-    struct buffer *b = n->param[1] ? plain_weights(l, "bias", n->param[1]) : NULL;
-    generic_result(l);
-    struct axes x = generic_open(l, n->type.shape, -1), from = x;
-    struct reg *acc = accumulator(l, b ? expr_load(&l->build, 1, at(b, x.at[last])) : NULL);
-    struct affine k = loop(l, VAR_FOR, "k", n->in[0]->type.shape.dim[last]);
-    from.at[last] = k;
-    multiply_add(l, acc, expr_load(&l->build, 1, generic_at(in, &from)), expr_load(&l->build, 1, at(w, x.at[last], k)));
-    end(l, k);
-    generic_store(l, &x, expr_reg(&l->build, reg_at(acc)));
-    generic_close(l, &x);
-}
-
-/* Element of a factor: the axes in front broadcast from the right, then row and column. */
-static struct element_ref factor(struct buffer *buffer, const struct shape *shape, const struct axes *x,
-                                 struct affine row, struct affine column)
-{
-    struct element_ref r = {.buffer = buffer};
-    int shift = x->rank - shape->rank;
-    for (int i = 0; i < shape->rank - 2; i++)
-        r.at[i] = shape->dim[i] == 1 ? affine_const(0) : x->at[i + shift];
-    r.at[shape->rank - 2] = row;
-    r.at[shape->rank - 1] = column;
-    return r;
-}
-
-void generic_matmul(struct lowering *l)
-{
-    struct node *n = l->node;
-    int rank = n->type.shape.rank;
-    bool square = n->in[0] == n->in[1];
-    struct buffer *a = use_rows(l, DIR_IN, "left", n->in[0]), *b = square ? a : use_rows(l, DIR_IN, "right", n->in[1]);
-    const struct shape *left = &n->in[0]->type.shape, *right = &n->in[1]->type.shape;
-    generic_result(l);
-    struct axes x = generic_open(l, n->type.shape, -1);
-    struct reg *acc = accumulator(l, NULL);
-    struct affine k = loop(l, VAR_FOR, "k", left->dim[left->rank - 1]);
-    multiply_add(l, acc, expr_load(&l->build, 1, factor(a, left, &x, x.at[rank - 2], k)),
-                 expr_load(&l->build, 1, factor(b, right, &x, k, x.at[rank - 1])));
-    end(l, k);
-    generic_store(l, &x, expr_reg(&l->build, reg_at(acc)));
-    generic_close(l, &x);
+        generic_end(l, to.at[k]);
 }
 
 /* ---- windows laid open, borders of zeros ---- */
@@ -208,7 +158,7 @@ void generic_unfold(struct lowering *l)
     end(l, y);
     end(l, kx);
     end(l, ky);
-    close(l, c);
+    generic_end(l, c);
 }
 
 static void pad_zero(struct lowering *l, struct buffer *from)
@@ -268,7 +218,7 @@ static void pad_reflect(struct lowering *l, struct buffer *from)
             end(l, y);
         }
     for (int i = rank - 3; i >= 0; i--)
-        close(l, to.at[i]);
+        generic_end(l, to.at[i]);
 }
 
 void generic_pad(struct lowering *l)
@@ -280,64 +230,81 @@ void generic_pad(struct lowering *l)
 
 /* ---- group norm ---- */
 
-/* A sum over a group in two steps, rows first, so that many small numbers are not added to one large one. */
+/* Loops over the channels of a group and the axes behind them; x is the element. */
+static void open_group(struct lowering *l, struct affine first_channel, int64_t channels, int axes,
+                       struct affine *opened, struct axes *x)
+{
+    const struct shape *shape = &l->node->type.shape;
+    x->rank = shape->rank;
+    for (int i = 0; i < axes; i++)
+        opened[i] = x->at[i] =
+            loop(l, VAR_FOR, i ? arena_printf(l->build.arena, "i%d", i) : "c", i ? shape->dim[i] : channels);
+    x->at[0] = affine_add(first_channel, x->at[0]);
+}
+
+static void close_group(struct lowering *l, const struct affine *opened, int axes)
+{
+    for (int i = axes - 1; i >= 0; i--)
+        end(l, opened[i]);
+}
+
+/* A sum over a group, of the elements or, with `mean`, of the squares of what they differ by; in two steps, rows first, so that many
+ * small numbers are not added to one large one. */
 static struct expr *group_sum(struct lowering *l, struct buffer *in, struct affine first_channel, int64_t channels,
-                              struct expr *minus)
+                              struct expr *mean)
 {
     struct builder *b = &l->build;
     const struct shape *shape = &l->node->type.shape;
+    int last = shape->rank - 1, outside = last ? last : 1;
+    struct affine opened[MAX_RANK], k = l->zero;
+    struct axes x;
     struct reg *total = accumulator(l, NULL);
-    struct axes x = {.rank = shape->rank};
-    struct affine opened[MAX_RANK];
-    opened[0] = loop(l, VAR_FOR, "c", channels);
-    x.at[0] = affine_add(first_channel, opened[0]);
-    for (int i = 1; i < shape->rank - 1; i++)
-        opened[i] = x.at[i] = loop(l, VAR_FOR, i == 1 ? "iy" : i == 2 ? "iz" : "iu", shape->dim[i]);
+    open_group(l, first_channel, channels, outside, opened, &x);
     struct reg *row = accumulator(l, NULL);
-    bool has_row = shape->rank > 1;
-    struct affine k = has_row ? loop(l, VAR_FOR, "ox", shape->dim[shape->rank - 1]) : l->zero;
-    if (has_row)
-        x.at[shape->rank - 1] = k;
+    if (last)
+        x.at[last] = k = loop(l, VAR_FOR, "k", shape->dim[last]);
     struct expr *v = expr_load(b, 1, generic_at(in, &x));
-    if (minus) {
-        v = emit_let(b, fresh(l, "d"), expr_op(b, VOP_sub, v, minus, NULL));
+    if (mean) {
+        v = emit_let(b, fresh(l, "d"), expr_op(b, VOP_sub, v, mean, NULL));
         multiply_add(l, row, v, v);
     } else
         emit_set(b, reg_at(row), expr_op(b, VOP_add, expr_reg(b, reg_at(row)), v, NULL));
-    if (has_row)
-        end(l, k);
+    end(l, k);
     emit_set(b, reg_at(total), expr_op(b, VOP_add, expr_reg(b, reg_at(total)), expr_reg(b, reg_at(row)), NULL));
-    for (int i = shape->rank > 1 ? shape->rank - 2 : 0; i >= 0; i--)
-        end(l, opened[i]);
+    close_group(l, opened, outside);
     return expr_reg(b, reg_at(total));
+}
+
+/* Of group g: `mean` and `inverse`, 1 / sqrt(variance + eps). The variance is that of the differences, in a second walk: a mean of
+ * squares less the square of the mean would lose all digits of a map that differs little from its mean. */
+static struct expr *group_statistics(struct lowering *l, struct buffer *in, struct affine first, int64_t channels,
+                                     struct expr **mean)
+{
+    struct builder *b = &l->build;
+    int64_t count = shape_elements(l->node->type.shape) / l->node->attrs.groups;
+    struct expr *share = expr_const(b, 1, 1.0 / (double)count), *eps = expr_const(b, 1, l->node->attrs.eps);
+    *mean = emit_let(b, "mean", expr_op(b, VOP_mul, group_sum(l, in, first, channels, NULL), share, NULL));
+    struct expr *variance = expr_op(b, VOP_mul, group_sum(l, in, first, channels, *mean), share, NULL);
+    struct expr *deviation = expr_op(b, VOP_sqrt, expr_op(b, VOP_add, variance, eps, NULL), NULL, NULL);
+    return emit_let(b, "inverse", expr_op(b, VOP_div, expr_const(b, 1, 1), deviation, NULL));
 }
 
 void generic_group_norm(struct lowering *l)
 {
     struct builder *b = &l->build;
     struct node *n = l->node;
-    const struct shape *shape = &n->type.shape;
-    int64_t channels = shape->dim[0] / n->attrs.groups, count = shape_elements(*shape) / n->attrs.groups;
+    int rank = n->type.shape.rank;
+    int64_t channels = n->type.shape.dim[0] / n->attrs.groups;
     struct buffer *in = use_rows(l, DIR_IN, "x", n->in[0]);
-    struct buffer *gamma = plain_weights(l, "scale", n->param[0]), *beta = plain_weights(l, "shift", n->param[1]);
+    struct buffer *gamma = generic_weights(l, "scale", n->param[0]), *beta = generic_weights(l, "shift", n->param[1]);
     generic_result(l);
-    struct affine g = outer(l, "g", n->attrs.groups), first = affine_scale(g, channels);
-    struct expr *share = expr_const(b, 1, 1.0 / (double)count);
-    struct expr *mean = emit_let(b, "mean", expr_op(b, VOP_mul, group_sum(l, in, first, channels, NULL), share, NULL));
-    struct expr *variance = expr_op(b, VOP_mul, group_sum(l, in, first, channels, mean), share, NULL);
-    struct expr *deviation =
-        expr_op(b, VOP_sqrt, expr_op(b, VOP_add, variance, expr_const(b, 1, n->attrs.eps), NULL), NULL, NULL);
-    struct expr *scale = emit_let(b, "inverse", expr_op(b, VOP_div, expr_const(b, 1, 1), deviation, NULL));
-    struct axes x = {.rank = shape->rank};
-    struct affine opened[MAX_RANK];
-    for (int i = 0; i < shape->rank; i++)
-        opened[i] = x.at[i] = loop(l, VAR_FOR, arena_printf(b->arena, "i%d", i), i ? shape->dim[i] : channels);
-    x.at[0] = affine_add(first, x.at[0]);
-    struct expr *v =
-        expr_op(b, VOP_mul, expr_op(b, VOP_sub, expr_load(b, 1, generic_at(in, &x)), mean, NULL), scale, NULL);
-    generic_store(l, &x,
-                  expr_op(b, VOP_fma, v, expr_load(b, 1, at(gamma, x.at[0])), expr_load(b, 1, at(beta, x.at[0]))));
-    for (int i = shape->rank - 1; i >= 0; i--)
-        end(l, opened[i]);
-    close(l, g);
+    struct affine g = outer(l, "g", n->attrs.groups), first = affine_scale(g, channels), opened[MAX_RANK];
+    struct expr *mean, *inverse = group_statistics(l, in, first, channels, &mean);
+    struct axes x;
+    open_group(l, first, channels, rank, opened, &x);
+    struct expr *difference = expr_op(b, VOP_sub, expr_load(b, 1, generic_at(in, &x)), mean, NULL);
+    struct expr *scale = expr_load(b, 1, at(gamma, x.at[0])), *shift = expr_load(b, 1, at(beta, x.at[0]));
+    generic_store(l, &x, expr_op(b, VOP_fma, expr_op(b, VOP_mul, difference, inverse, NULL), scale, shift));
+    close_group(l, opened, rank);
+    generic_end(l, g);
 }

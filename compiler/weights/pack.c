@@ -3,6 +3,7 @@
  *   PACK_PANELS  [O, I/g, kh, kw] -> [blocks of outputs][blocks of inputs][kh][kw][inputs of a block][16]
  *   PACK_SPREAD  [O, I/g, kh, kw] -> [blocks of outputs][inputs of a group][kh][kw][16]
  *   PACK_VECTOR  [C] -> [blocks * 16]
+ *   PACK_TURNED  [O, I] -> [I][O]
  *   PACK_PLAIN   as it is, zeros up to a multiple of 16
  * Pad lanes are zero. Where channels stand in blocks is the layout of the value that the kernel reads or writes.
  */
@@ -58,12 +59,21 @@ static void pack_vector(const struct pack *p, const double *from, float *to)
     }
 }
 
+static void pack_turned(const struct shape *shape, const double *from, float *to)
+{
+    int64_t outputs = shape->dim[0], inputs = shape->dim[1];
+    for (int64_t o = 0; o < outputs; o++)
+        for (int64_t i = 0; i < inputs; i++)
+            to[i * outputs + o] = (float)from[o * inputs + i];
+}
+
 static void pack_one(const struct pack *p, const double *from, float *to)
 {
     switch (p->kind) {
     case PACK_PANELS: pack_panels(p, from, to); break;
     case PACK_SPREAD: pack_spread(p, from, to); break;
     case PACK_VECTOR: pack_vector(p, from, to); break;
+    case PACK_TURNED: pack_turned(&p->param->shape, from, to); break;
     case PACK_PLAIN:
         for (int64_t i = 0; i < shape_elements(p->param->shape); i++)
             to[i] = (float)from[i];
