@@ -1,9 +1,9 @@
 /* --dump=LAYER: a value in between, as the caller would lay it out.
  *
- * A layer's buffer may be shared with later ones, also be overwritten in place, and in the compiled forward a later layer
- * may run for one task before this layer has run for all. So here every layer runs to its end, all tasks of all images,
- * before the next one begins (the order in which the network was described; `parallelise` only mixes what may be
- * mixed), values are copied out the moment they are whole, and nothing runs behind the last one that is wanted.
+ * A layer's buffer may be shared with later ones, also be overwritten in place, and in the compiled forward a later
+ * layer may run for one task before this layer has run for all. So here every layer runs to its end, all tasks of all
+ * images, before the next one begins (the order in which the network was described; `parallelise` only mixes what may
+ * be mixed), values are copied out the moment they are whole, and nothing runs behind the last one that is wanted.
  */
 #include <jansson.h>
 #include <math.h>
@@ -195,6 +195,7 @@ struct source { /* tensors or pictures */
     struct listing list;
     bool exif;
     bool *missing; /* pictures that cannot be read */
+    int64_t n_missing;
 };
 
 static struct source source_open(const struct options *options)
@@ -228,19 +229,19 @@ static void source_fill(struct source *source, struct session *session, int64_t 
             source->missing[first + i] = true;
         }
     }
+    for (int64_t i = first; i < first + take; i++) {
+        source->n_missing += source->missing[i];
+    }
 }
 
 /* False: some pictures could not be read, or folders gave none. */
 static bool source_close(struct source *source)
 {
-    bool good = source->list.complaints == 0;
     if (source->npy) {
         tensors_close(source->npy);
-        return good;
+        return true;
     }
-    for (int64_t i = 0; i < source->count; i++) {
-        good &= !source->missing[i];
-    }
+    const bool good = source->list.complaints == 0 && source->n_missing == 0;
     free(source->missing);
     free_listing(&source->list);
     return good;
@@ -353,25 +354,33 @@ static void tell(const struct options *options, const struct dump *dump, int64_t
     json_decref(list);
 }
 
+static void run_source(const struct options *options, struct dump *dump, struct source *source, const char *path)
+{
+    FILE *file = output_begin(path); /* before the work: it may not be writable */
+    for (int i = 0; i < dump->count; i++) {
+        const struct netc_tensor *tensor = &dump->wanted[i].tensor;
+        dump->wanted[i].copy = allocate_aligned(tensor_bytes(source->count, tensor), tensor->name);
+    }
+    dump_all(dump, source);
+    if (source->npy || source->n_missing < source->count) {
+        write_values(file, path, dump, source->count);
+        output_end();
+        tell(options, dump, source->count, path);
+    } else {
+        output_abandon();
+    }
+    for (int i = 0; i < dump->count; i++) {
+        free(dump->wanted[i].copy);
+    }
+}
+
 bool run_dump(const struct options *options)
 {
     struct dump dump = find_wanted(options);
     char *path = output_name(options, &dump);
     struct source source = source_open(options);
-    if (source.count == 0 && !source.npy) {
-        return source_close(&source); /* folders without pictures: told */
-    }
-    FILE *file = output_begin(path);
-    for (int i = 0; i < dump.count; i++) {
-        const struct netc_tensor *tensor = &dump.wanted[i].tensor;
-        dump.wanted[i].copy = allocate_aligned(tensor_bytes(source.count, tensor), tensor->name);
-    }
-    dump_all(&dump, &source);
-    write_values(file, path, &dump, source.count);
-    output_end();
-    tell(options, &dump, source.count, path);
-    for (int i = 0; i < dump.count; i++) {
-        free(dump.wanted[i].copy);
+    if (source.npy || source.count > 0) { /* else folders without pictures: that was told */
+        run_source(options, &dump, &source, path);
     }
     free(dump.wanted);
     free(path);

@@ -171,6 +171,31 @@ def test_dump_forms():
     check(program("lacks", "--dump=help").out == every, "--dump=help needs the processor")
 
 
+def test_dump_pictures():
+    """What --tensor gives for the same values; of a broken picture NaN and a line."""
+    folder = Folder("dump_pictures")
+    pixels = np.random.default_rng(4).integers(0, 256, (5, 28, 28)).astype(np.uint8)
+    for i in range(5):
+        (folder / f"{i}.pgm").write_bytes(b"P5 28 28 255\n" + pixels[i].tobytes())
+    np.save(folder / "x.npy", ((pixels / 255 - 0.5) / 0.25).astype(np.float32)[:, None])
+    for variant in ("fake", "batch4"):
+        program(variant, folder.path, "--dump=grid.double", f"--output={folder / 'y.npy'}")
+        program(variant, f"--tensor={folder / 'x.npy'}", "--dump=grid.double", f"--output={folder / 'z.npy'}")
+        got, wanted = np.load(folder / "y.npy"), np.load(folder / "z.npy")
+        check(got.shape == (5, 6, 5, 3) and np.abs(got - wanted).max() < 1e-5, "pictures give other values than tensors")
+        (folder / "2.pgm").write_bytes(b"P5 28 28 255\n")
+        result = program(variant, folder.path, "--dump=grid.double", f"--output={folder / 'y.npy'}", code=1)
+        check("2.pgm: " in result.err and len(result.err.splitlines()) == 1, result.err)
+        wanted = got.copy()
+        wanted[2] = np.nan
+        check(np.array_equal(np.load(folder / "y.npy"), wanted, equal_nan=True), "not NaN, or others are wrong")
+        (folder / "2.pgm").write_bytes(b"P5 28 28 255\n" + pixels[2].tobytes())
+    refuse("pictures need a network of one input", "two", folder / "1.pgm", "--dump=sum", cwd=folder.path)
+    refuse("No such file", "fake", folder / "9.pgm", "--dump=sum", cwd=folder.path)
+    check(sorted({name.split(".")[-1] for name in folder.names()}) == ["npy", "pgm"] and "sum.npy" not in folder.names(),
+          f"left behind: {folder.names()}")
+
+
 def test_dump_refused():
     folder = Folder("dump_refused")
     np.save(folder / "x.npy", some_pictures(2, 28, 28)[:1])
@@ -207,6 +232,8 @@ WRONG_USAGE = [
     ("only one of", ["--profile", "--tensor=x.npy"]),
     ("only one of", ["--dataset=a,b", "--profile"]),
     ("--dump needs a value", ["--dump"]),
+    ("--quiet prints answers", ["a.png", "--quiet", "--dump=sum"]),
+    ("--top prints answers", ["--tensor=x.npy", "--top=3", "--dump=sum"]),
 ]
 
 
