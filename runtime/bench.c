@@ -1,4 +1,4 @@
-/* --bench: how long one batch takes, beside what the processor could do; --profile: and where that time goes, profile.c.
+/* --bench: how long one batch takes, beside what the processor could do; with --profile (profile.c) where it goes.
  *
  * The peak (multiply-adds in registers, on as many threads) is measured between the runs, since a processor's clock
  * and its neighbours change from one second to the next: medians of figures that were taken side by side can be

@@ -42,8 +42,8 @@ struct netc_layer { /* a call of the forward, in order */
     const char *name, *kernel;
     const char *what;             /* "conv1, relu: 3x224x224 -> f32[64,112,112] c16" */
     int64_t macs;                 /* multiply-adds an image */
-    /* Bytes an image that its kernel touches: of values, of weights, of the result, border and pad lanes too; each counted
-     * once, however often it is loaded. What is updated in place is read and written. */
+    /* Bytes an image that its kernel touches: of values, of weights, of the result, border and pad lanes too; each
+     * counted once, however often it is loaded. What is updated in place is read and written. */
     int64_t read, weights, written;
     struct netc_value value;
 };

@@ -1,13 +1,15 @@
 /* --profile: where the time of a run goes, a row a kernel call.
  *
- * Every run of --bench is followed by a watched one. The time of a row is that of all threads, divided by their number: so many
- * milliseconds of the run. What threads wait, for one another and to be started, is a row of its own, so GFLOP/s of a layer
- * are those of its kernel while it works, whether or not its tasks come out even. The readings of the clock are taken off the
- * layers that they stand in and are a row as well: a small layer's tasks take not much longer than a reading.
- * Rows are medians over the runs, each by itself, since what disturbs a run (another process, an interrupt) falls on a
- * few rows of it. The last row but one is what these medians leave out of the median run: with it, the rows add up.
+ * Every run of --bench is followed by a watched one. The time of a row is that of all threads, divided by their
+ * number: so many milliseconds of the run. What threads wait, for one another and to be started, is a row of its own,
+ * so GFLOP/s of a layer are those of its kernel while it works, whether or not its tasks come out even. The readings
+ * of the clock are taken off the layers that they stand in and are a row as well: a small layer's tasks take not much
+ * longer than a reading. Rows are medians over the runs, each by itself, since what disturbs a run (another process,
+ * an interrupt) falls on a few rows of it. The last row but one is what these medians leave out of the median run:
+ * with it, the rows add up.
  */
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,9 +157,16 @@ static struct row total_row(const struct profile_times *times, double peak)
     return row_of(times->total, times->total, macs, bytes, peak);
 }
 
+/* Without the sign of what is printed as zero. */
+static double plain(double value, double half)
+{
+    return fabs(value) < half ? 0 : value;
+}
+
 static void print_row(const char *name, int width, int digits, struct row row, const char *what)
 {
-    printf("%-*s %10.*f %6.1f %%", width, name, digits, row.ms, 100 * row.share);
+    printf("%-*s %10.*f %6.1f %%", width, name, digits, plain(row.ms, 0.5 * pow(10, -digits)),
+           plain(100 * row.share, 0.05));
     if (row.gflops > 0) {
         printf(" %9.1f %6.1f %%", row.gflops, 100 * row.of_peak);
     } else {

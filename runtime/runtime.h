@@ -219,8 +219,9 @@ int batch_tasks(const struct netc_stage *);
 enum { WAITED = -1 };
 struct event { /* what one thread did, from one reading of the clock to the next, in seconds */
     double begin, end;
-    int layer; /* a task of it; or WAITED - s: for other threads before stage s (0: until it was started; n_stage: at the end) */
-    int task;
+    /* A layer and the task of it; or layer is WAITED - s: for other threads before stage s (0: until it was started;
+     * n_stage: at the end). */
+    int layer, task;
 };
 struct watch {
     int threads; /* that are asked for */

@@ -1,9 +1,10 @@
-/* --profile=FILE.json: one run as a trace, in Chrome's format, for chrome://tracing and Perfetto. A thread is a track; on it
- * lie its stages, in them the tasks of the layers one after the other, and between them what it waited. A task's
- * multiply-adds and bytes are its equal share of the layer's.
+/* --profile=FILE.json: one run as a trace, in Chrome's format, for chrome://tracing and Perfetto. A thread is a
+ * track; on it lie its stages, in them the tasks of the layers one after the other, and between them what it waited.
+ * A task's multiply-adds and bytes are its equal share of the layer's.
  *
- * The format: Trace Event Format, "JSON object format" with complete events (ph X; ts and dur in microseconds) and metadata
- * (ph M). Times are rounded to whole nanoseconds before anything is subtracted, so that an event lies inside the one around it.
+ * The format: Trace Event Format, "JSON object format" with complete events (ph X; ts and dur in microseconds) and
+ * metadata (ph M). Times are rounded to whole nanoseconds before anything is subtracted, so that an event lies inside
+ * the one around it.
  */
 #include <jansson.h>
 #include <math.h>

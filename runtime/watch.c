@@ -1,10 +1,11 @@
-/* The forward again, layer by layer, with a clock: the stages, parts and barriers of the compiled one (see `forward` in
- * NAME.c), walked through the tables of model.h, so that it computes the same bits.
+/* The forward again, layer by layer, with a clock: the stages, parts and barriers of the compiled one (see `forward`
+ * in NAME.c), walked through the tables of model.h, so that it computes the same bits.
  *
- * A thread reads the clock once after each task of a layer (after the last one, where the stage has one layer alone and no
- * events are wanted) and after each wait; what lies between two readings belongs to what just ended. So no time is lost:
- * over the threads, tasks and waits add up to the run. A reading takes 20 to 40 ns; clock_cost() measures it, for those
- * who want to take it off. Each thread keeps its sums and events in memory of its own, which is read when all are done.
+ * A thread reads the clock once after each task of a layer (after the last one, where the stage has one layer alone
+ * and no events are wanted) and after each wait; what lies between two readings belongs to what just ended. So no
+ * time is lost: over the threads, tasks and waits add up to the run. A reading takes 20 to 40 ns; clock_cost()
+ * measures it, for those who want to take it off. Each thread keeps its sums and events in memory of its own, which
+ * is read when all are done.
  */
 #include <omp.h>
 #include <stdlib.h>

@@ -226,8 +226,8 @@ struct footprint kernel_writes(const struct kernel *kernel, const struct buffer 
 
 /* ---- how much of a buffer ---- */
 
-/* Of sums met[0 .. n) those that one more summand makes, k * turn for turn in [0, turns): a place is met if one is at most
- * turns - 1 steps of k before it. */
+/* Of sums met[0 .. n) those that one more summand makes, k * turn for turn in [0, turns): a place is met if one is at
+ * most turns - 1 steps of k before it. */
 static void add_summand(struct arena *arena, bool *met, int64_t n, int64_t k, int64_t turns)
 {
     int64_t *since = NEW_ARRAY(arena, int64_t, n);

@@ -193,7 +193,8 @@ struct pack {
     int rank;                 /* of the packed array */
     int64_t dim[MAX_BUFFER_RANK];
 };
-struct program_view { /* a value that no call makes: it is parts, or the whole, of what calls wrote (for --dump; not in the text) */
+/* A value that no call makes: parts, or the whole, of what calls wrote. For --dump; not in the text. */
+struct program_view {
     const struct node *node;
     struct argument place;
     const char *comment; /* as a call's */
@@ -333,8 +334,9 @@ struct footprint {
 };
 struct footprint kernel_reads(const struct kernel *, const struct buffer *);
 struct footprint kernel_writes(const struct kernel *, const struct buffer *);
-/* The bytes of a buffer that all tasks together load (or store), each counted once: the positions met in each dimension, multiplied.
- * So the rows and columns that a stride skips do not count; of a block of channels, which is a cache line at most, all lanes do. */
+/* The bytes of a buffer that all tasks together load (or store), each counted once: the positions met in each dimension,
+ * multiplied. So the rows and columns that a stride skips do not count; of a block of channels, which is a cache line
+ * at most, all lanes do. */
 int64_t kernel_touches(const struct kernel *, const struct buffer *, bool stores);
 /* The memory for whose sake the second call, in a later place of the same stage or in a later stage of the same epoch, needs a barrier
  * before it; NULL: none. The rule is conservative. parallelise asks it and program_verify checks with it. */

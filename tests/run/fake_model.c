@@ -18,8 +18,8 @@
 #endif
 
 enum { PIXELS = 28 * 28, CLASSES = 10 };
-/* A value in between, which nothing reads: the first 90 pixels as [6,5,3], in blocks of 4 channels with a border of 1 and
- * segments of 5 channels (two blocks, then one for the sixth); then the same, doubled in place. */
+/* A value in between, which nothing reads: the first 90 pixels as [6,5,3], in blocks of 4 channels with a border of 1
+ * and segments of 5 channels (two blocks, then one for the sixth); then the same, doubled in place. */
 enum { GRID_ROWS = 5, GRID_COLUMNS = 3, GRID_WIDE = GRID_COLUMNS + 2, GRID_BLOCK = (GRID_ROWS + 2) * GRID_WIDE * 4 };
 enum { WORKSPACE = 27 * 64 };
 
@@ -80,8 +80,8 @@ static void grid_row(void *workspace, const float *pixels, int y)
     }
 }
 
-static void call(int layer, const char *weights, void *workspace, const float *const *input, float *const *output, int n,
-                 int i, int j)
+static void call(int layer, const char *weights, void *workspace, const float *const *input, float *const *output,
+                 int n, int i, int j)
 {
     (void)weights;
     switch (layer) {
@@ -104,7 +104,8 @@ static const struct netc_layer layers[] = {
 };
 static const struct netc_view views[] = {
     {"row", "row: slice of pixels -> f32[28] rows", 0, {NETC_INPUT, 28 * 4, 0, 1, {28}, 0, 0, 0}},
-    {"part", "part: slice of grid -> f32[1,5,3] c4 halo 1", 1, {NETC_WORKSPACE, 2 * GRID_BLOCK * 4, 0, 3, {1, 5, 3}, 4, 1, 0}},
+    {"part", "part: slice of grid -> f32[1,5,3] c4 halo 1", 1,
+     {NETC_WORKSPACE, 2 * GRID_BLOCK * 4, 0, 3, {1, 5, 3}, 4, 1, 0}},
 };
 static const struct netc_stage stages[] = {
     {0, 2, {GRID_ROWS, 1}, 0},
@@ -113,8 +114,8 @@ static const struct netc_stage stages[] = {
 };
 enum { STAGES = sizeof stages / sizeof *stages };
 
-/* As generated code does: one parallel region, also inside of the runtime's own, the tasks of a stage in equal parts, and
- * barriers where data crosses threads. */
+/* As generated code does: one parallel region, also inside of the runtime's own, the tasks of a stage in equal parts,
+ * and barriers where data crosses threads. */
 static void run(const char *weights, void *workspace, const float *const *input, float *const *output, int threads)
 {
     memset(workspace, 255, (size_t)WORKSPACE * FAKE_BATCH);
