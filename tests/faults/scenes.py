@@ -25,7 +25,7 @@ CC = "clang-19"
 SHIM = OUT / "shim.so"
 CLANG = HERE / "clang.sh"
 OLD = b"what stood here before\n"
-LIBRARIES = ["-l:libjansson.a", "-l:libpng.a", "-l:libz.a", "-lm"]
+LIBRARIES = ["-l:libjansson.a", "-l:libjpeg.a", "-l:libpng.a", "-l:libz.a", "-lm"]
 
 NET = """import "blocks/common.net"
 net small(classes = 3)
