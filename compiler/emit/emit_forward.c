@@ -52,7 +52,8 @@ void put_call(struct text *t, const struct program *p, const struct program_name
         }
         bool last = i + 1 == c->kernel->n_buffer + n_task;
         if (line.length + arg.length + 2 > WIDTH) {
-            text_add(t, "%.*s\n", (int)line.length - 1, text_string(&line)); /* without the blank behind the comma */
+            bool blank = line.bytes[line.length - 1] == ' '; /* behind a comma; a long name ends with its bracket */
+            text_add(t, "%.*s\n", (int)line.length - blank, text_string(&line));
             line = (struct text){.arena = t->arena};
             text_add(&line, "%*s", indent + 4, "");
         }
