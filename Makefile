@@ -29,7 +29,7 @@ DEPS_BUILD = clang-19 libomp-19-dev flex bison libjansson-dev zlib1g-dev libjpeg
 DEPS_DEMO  = $(DEPS_BUILD) dataset-fashion-mnist
 DEPS_CROSS = lld-19 qemu-user gcc-12-aarch64-linux-gnu
 DEPS_TEST  = $(DEPS_DEMO) gcc g++ libclang-rt-19-dev libcriterion-dev python3 python3-numpy python3-torch python3-pil \
-             python3-torchvision python-matplotlib-data $(DEPS_CROSS) strace valgrind zsh fish vim mandoc groff-base man-db
+             python3-torchvision python-matplotlib-data $(DEPS_CROSS) pkgconf strace valgrind zsh fish vim mandoc groff-base man-db
 
 GOALS = $(if $(MAKECMDGOALS),$(MAKECMDGOALS),all)
 ifneq ($(filter test test-all units fuzz golden bench tables deps,$(GOALS)),)
