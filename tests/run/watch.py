@@ -198,7 +198,7 @@ def test_dump_pictures():
 
 def test_dump_refused():
     folder = Folder("dump_refused")
-    np.save(folder / "x.npy", some_pictures(2, 28, 28)[:1])
+    np.save(folder / "x.npy", some_pictures(4, 1, 28, 28))
     (folder / "short.npy").write_bytes(npy_bytes(some_pictures(2, 1, 28, 28)))
     (folder / "old.npy").write_bytes(b"old")
     (folder / "full.npy").symlink_to("/dev/full")
