@@ -20,7 +20,7 @@ struct source {
     png_infop info;
     const uint8_t *next;
     size_t left;
-    bool cut_short;
+    bool cut_short, tagged; /* tagged: the orientation is asked for */
     char message[160];
     struct picture *picture;
     const struct why *why;
@@ -129,6 +129,11 @@ static const char *decode(struct source *source)
     png_set_read_fn(source->png, source, read_bytes);
     png_set_user_limits(source->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* picture_new() has the limits */
     png_set_chunk_malloc_max(source->png, 0); /* what is passed over may be large */
+    png_set_keep_unknown_chunks(source->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1); /* what is not needed to see it */
+    if (source->tagged) {
+        static const png_byte exif_chunk[] = "eXIf";
+        png_set_keep_unknown_chunks(source->png, PNG_HANDLE_CHUNK_AS_DEFAULT, exif_chunk, 1);
+    }
     png_set_packing(source->png);
     png_read_info(source->png, source->info);
     const char *bad = picture_new(source->picture, png_get_image_height(source->png, source->info),
@@ -165,17 +170,12 @@ static void read_orientation(struct source *source, int *orientation)
 
 const char *decode_png(const uint8_t *bytes, size_t n, struct picture *picture, int *orientation, const struct why *why)
 {
-    struct source source = {.next = bytes, .left = n, .picture = picture, .why = why};
+    struct source source = {.next = bytes, .left = n, .picture = picture, .why = why, .tagged = orientation};
     source.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &source, leave, say_nothing);
     source.info = source.png ? png_create_info_struct(source.png) : NULL;
     if (!source.info) {
         png_destroy_read_struct(&source.png, NULL, NULL);
         return because(why, "out of memory");
-    }
-    static const png_byte exif_chunk[] = "eXIf";
-    png_set_keep_unknown_chunks(source.png, PNG_HANDLE_CHUNK_NEVER, NULL, -1); /* what is not needed to see it */
-    if (orientation) {
-        png_set_keep_unknown_chunks(source.png, PNG_HANDLE_CHUNK_AS_DEFAULT, exif_chunk, 1);
     }
     const char *bad = decode(&source);
     if (!bad && orientation) {

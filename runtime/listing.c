@@ -4,9 +4,10 @@
  * A folder stands for the picture files in it and in its subfolders, by their names' endings, in the order of their
  * names' bytes at each level. Left out are names that begin with a dot (thumbnails, what macOS puts beside pictures)
  * and what is no regular file: a FIFO called x.jpg would wait for ever. A file that is named itself is read whatever
- * it is called. Links are followed, round in circles they are not. */
+ * it is called. Links are followed, round in circles they are not. (Not by fts(3): glibc's follows a null pointer where
+ * memory ends.) */
+#include <dirent.h>
 #include <errno.h>
-#include <fts.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -16,7 +17,8 @@
 
 static const char *const endings[] = {".jpg", ".jpeg", ".png", ".ppm", ".pgm", ".pbm", ".pnm"};
 
-static void add_picture(struct listing *list, const char *path)
+/* Takes the path, which was allocated. */
+static void add(struct listing *list, char *path)
 {
     if (list->count == list->room) {
         list->room = list->room ? 2 * list->room : 64;
@@ -26,10 +28,24 @@ static void add_picture(struct listing *list, const char *path)
         }
         list->path = larger;
     }
-    list->path[list->count] = strdup(path);
-    if (!list->path[list->count++]) {
-        fail("out of memory: the names of %lld pictures", (long long)list->count);
+    list->path[list->count++] = path;
+}
+
+/* "folder/name", or the name alone. The caller frees it. */
+static char *join(const char *folder, const char *name)
+{
+    char *path = NULL;
+    const size_t length = folder ? strlen(folder) : 0;
+    const char *between = length && folder[length - 1] != '/' ? "/" : "";
+    if (asprintf(&path, "%s%s%s", folder ? folder : "", between, name) < 0) {
+        fail("out of memory: the name of %s", name);
     }
+    return path;
+}
+
+static void add_picture(struct listing *list, const char *path)
+{
+    add(list, join(NULL, path));
 }
 
 static void complain(struct listing *list, const char *path, const char *why)
@@ -49,50 +65,84 @@ static bool is_picture_name(const char *name)
     return false;
 }
 
-static int by_name(const FTSENT **a, const FTSENT **b)
+static int by_name(const void *a, const void *b)
 {
-    return strcmp((*a)->fts_name, (*b)->fts_name);
+    return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void visit(struct listing *list, FTS *tree, FTSENT *entry)
+/* The names in a folder but the hidden ones, sorted, allocated. What could be read of them if it ends in an error. */
+static int64_t read_names(struct listing *list, const char *path, char ***names)
 {
-    const bool hidden = entry->fts_level > 0 && entry->fts_name[0] == '.';
-    switch (entry->fts_info) {
-    case FTS_D:
-        if (hidden) {
-            fts_set(tree, entry, FTS_SKIP);
+    DIR *folder = opendir(path);
+    int64_t n = 0, room = 0;
+    errno = folder ? 0 : errno;
+    for (struct dirent *entry; folder && (entry = readdir(folder)); errno = 0) {
+        if (entry->d_name[0] == '.') {
+            continue;
         }
-        break;
-    case FTS_F:
-    case FTS_NS: /* what cannot be looked at, and links that lead nowhere: reading them says why */
-    case FTS_SLNONE:
-        if (!hidden && is_picture_name(entry->fts_name)) {
-            add_picture(list, entry->fts_path);
+        if (n == room) {
+            room = room ? 2 * room : 64;
+            *names = reallocarray(*names, (size_t)room, sizeof **names);
         }
-        break;
-    case FTS_DNR:
-    case FTS_ERR: complain(list, entry->fts_path, strerror(entry->fts_errno)); break;
-    }
-}
-
-static void add_folder(struct listing *list, const char *path)
-{
-    char *const roots[] = {(char *)path, NULL};
-    const int64_t before = list->count, complaints = list->complaints;
-    FTS *tree = fts_open(roots, FTS_LOGICAL | FTS_NOCHDIR, by_name);
-    FTSENT *entry;
-    errno = 0;
-    while (tree && (entry = fts_read(tree))) {
-        visit(list, tree, entry);
-        errno = 0;
+        if (!*names) {
+            fail("out of memory: the names in %s", path);
+        }
+        (*names)[n++] = join(NULL, entry->d_name);
     }
     if (errno) {
         complain(list, path, strerror(errno));
-    } else if (list->count == before && list->complaints == complaints) {
-        complain(list, path, "there are no pictures in this folder (.jpg .jpeg .png .ppm .pgm .pbm .pnm)");
     }
-    if (tree) {
-        fts_close(tree);
+    if (folder) {
+        closedir(folder);
+    }
+    if (n > 0) {
+        qsort(*names, (size_t)n, sizeof **names, by_name);
+    }
+    return n;
+}
+
+struct place { /* a folder and those that it lies in */
+    dev_t device;
+    ino_t number;
+    const struct place *above;
+};
+
+static bool is_round(const struct place *place)
+{
+    const struct place *above = place->above;
+    while (above && (above->device != place->device || above->number != place->number)) {
+        above = above->above;
+    }
+    return above;
+}
+
+static void walk(struct listing *list, const char *path, const struct stat *status, const struct place *above)
+{
+    const struct place place = {status->st_dev, status->st_ino, above};
+    char **names = NULL;
+    const int64_t n = is_round(&place) ? 0 : read_names(list, path, &names);
+    for (int64_t i = 0; i < n; i++) {
+        char *inside = join(path, names[i]);
+        struct stat own;
+        const bool known = stat(inside, &own) == 0; /* if not, reading it says why */
+        if (known && S_ISDIR(own.st_mode)) {
+            walk(list, inside, &own, &place);
+        } else if ((!known || S_ISREG(own.st_mode)) && is_picture_name(names[i])) {
+            add(list, inside);
+            inside = NULL;
+        }
+        free(inside);
+        free(names[i]);
+    }
+    free(names);
+}
+
+static void add_folder(struct listing *list, const char *path, const struct stat *status)
+{
+    const int64_t before = list->count, complaints = list->complaints;
+    walk(list, path, status, NULL);
+    if (list->count == before && list->complaints == complaints) {
+        complain(list, path, "there are no pictures in this folder (.jpg .jpeg .png .ppm .pgm .pbm .pnm)");
     }
     list->folders = true;
 }
@@ -103,8 +153,11 @@ struct listing list_pictures(const char *const *argument, int n)
     struct stat status;
     for (int i = 0; i < n; i++) {
         const bool standard = strcmp(argument[i], "-") == 0;
-        const bool folder = !standard && stat(argument[i], &status) == 0 && S_ISDIR(status.st_mode);
-        (folder ? add_folder : add_picture)(&list, argument[i]);
+        if (!standard && stat(argument[i], &status) == 0 && S_ISDIR(status.st_mode)) {
+            add_folder(&list, argument[i], &status);
+        } else {
+            add_picture(&list, argument[i]);
+        }
     }
     return list;
 }

@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import traceback
@@ -31,6 +32,12 @@ for row in re.findall(r"^TARGET\((.*)\)$", (ROOT / "compiler/targets/targets.def
         FOREIGN[name] = (arch, flags)
 CASES_FAILED = 3  # how a group ends that ran to its end: any other code but 0 means that it broke
 JOBS = int(os.environ.get("TEST_JOBS", "2"))
+
+
+# What is started in a shell's background ignores Ctrl-C, and so would all that is started here, whatever signal a test sends.
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Failure(Exception):
