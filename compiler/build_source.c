@@ -351,6 +351,16 @@ static bool exchange(const struct folder *f)
     return rename(old, f->fresh) == 0;
 }
 
+/* Opening a folder takes memory and a descriptor, so this may fail where nothing else did. */
+static void remove_old(const struct folder *f)
+{
+    remove_tree(AT_FDCWD, f->fresh, 0);
+    if (access(f->fresh, F_OK) == 0) {
+        diag_warning(f->diags, CHECK_build_write, NO_SPAN, "what was in %s before could not be removed and is in %s",
+                     f->job->output, f->fresh);
+    }
+}
+
 /* Another netc may be at the same place: then it is looked at again. */
 static bool move_in(struct folder *f)
 {
@@ -360,7 +370,7 @@ static bool move_in(struct folder *f)
             temporary_release(f->runtime);
             temporary_release(f->fresh);
             if (f->there) {
-                remove_tree(AT_FDCWD, f->fresh, 0);
+                remove_old(f);
             }
             return true;
         }

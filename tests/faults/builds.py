@@ -143,12 +143,13 @@ def stale_name(scene, *names):
 def cases(scenes):
     for number in SIGNALS:
         for scene in scenes():
-            if scene.outputs:
+            if scene.outputs or scene.earlier:
                 scene.at(f"{scene.name}_{number.name}")
                 yield f"interrupted: {scene.name}, {number.name}", lambda s=scene, n=number: interrupted(s, n)
     rounds = 300 if ALL else 15
     for scene, other in (pair("at_once", "-o", "small", outputs=["small"]), pair("at_once_emit", "--emit-c=c", outputs=PARTS),
                          pair("at_once_keep", "-o", "small", "--keep=c", outputs=["small", *PARTS]),
+                         pair("at_once_source", "--kind=source", "-o", "s", outputs=[]),
                          pair("at_once_static", "--kind=static", "-o", "l", outputs=["l/libsmall.a", "l/small.h", "l/small.pc"])):
         yield f"at once: {scene.name}", lambda s=scene, o=other: at_once(s, o, rounds)
     yield "at once: real programs", real_programs_at_once

@@ -104,11 +104,13 @@ def compile_all():
 class Scene:
     """A command in a folder of its own, which holds `inputs` and, under the names of the outputs, something older."""
 
-    def __init__(self, name, command, *outputs, memory=1, volatile=False, pictures=False, env=None, stdin=b""):
+    def __init__(self, name, command, *outputs, memory=1, volatile=False, pictures=False, earlier=None, env=None, stdin=b""):
         self.name, self.command, self.outputs, self.inputs = name, [str(word) for word in command], outputs, INPUTS
         self.memory = memory  # the code when there is none left
         self.volatile = volatile  # it prints times
         self.pictures = pictures  # a picture that cannot be read is a line and code 1, and the others are done
+        self.earlier = earlier  # a command that makes what is older: a whole folder, of which all is exchanged or nothing
+        self.old = dict.fromkeys(outputs, OLD)
         self.stdin = stdin
         self.env = dict(os.environ, OMP_NUM_THREADS="2", NETC_CC=str(CLANG), **(env or {}))
         self.calm = None
@@ -124,8 +126,8 @@ class Scene:
         for folder in (self.path, self.temporary):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-        for name, content in {**self.inputs, **dict.fromkeys(self.outputs, OLD)}.items():
-            (self.path / name).parent.mkdir(exist_ok=True)
+        for name, content in self.before().items():
+            (self.path / name).parent.mkdir(parents=True, exist_ok=True)
             (self.path / name).write_bytes(content)
 
     def files(self):
@@ -143,28 +145,34 @@ class Scene:
     def calm_down(self):
         """The undisturbed run, once."""
         self.lay_out()
+        if self.earlier:
+            expect_done(run(self.earlier, cwd=self.path), "the earlier build")
+            self.old = {name: content for name, content in self.files().items() if name not in self.inputs}
+            self.outputs = tuple(self.old)
         self.calm = self.run()
         code, _, said, files = self.calm
         if code != 0 or said:
             raise Failure(f"{self.name} undisturbed: ended with {code}\n{said[:2000]}")
-        if any(files[name] == OLD for name in self.outputs):
+        if any(files.get(name) == OLD for name in self.outputs):
             raise Failure(f"{self.name} undisturbed: an output is still the old one")
         self.lay_out()
 
     def disturbed(self, what, before=(), env=None, codes=(1,)):
         """Runs it with something failing and judges what came of it. Returns whether it ended well."""
         code, out, said, files = self.run(before, env)
+        if self.earlier and code == 0 and said.count("\n") == 1 and "warning: what was in" in said:  # and is told where it is now
+            files, said = {name: content for name, content in files.items() if not name.startswith("netc-")}, ""
         try:
             self.judge(code, out, said, files, codes)
         except Failure as failure:
             self.lay_out()
             raise Failure(f"{self.name}, {what}: {failure}\ncode {code}\n{said[:1500]}")
-        if files != self.before():
+        if files != self.before() or any(self.path.glob("netc-*")):
             self.lay_out()
         return code == 0
 
     def before(self):
-        return {**self.inputs, **dict.fromkeys(self.outputs, OLD)}
+        return {**self.inputs, **self.old}
 
     def may_be(self, name, content, code):
         """An output that is whole and yet another one: with times in it, or without a picture that could not be read."""
@@ -178,13 +186,15 @@ class Scene:
         return self.pictures and code == 1 and len(content) == len(self.calm[3][name])
 
     def judge(self, code, out, said, files, codes):
-        left = sorted(set(files) - set(self.calm[3])) + sorted(str(path) for path in self.temporary.rglob("*"))
+        if self.earlier and files not in (self.before(), self.calm[3]):
+            raise Failure(f"a folder that is neither the old one nor the new one: {compare(files, [self.before(), self.calm[3]])}")
+        left = sorted(set(files) - set(self.calm[3]) - set(self.before())) + sorted(str(path) for path in self.temporary.rglob("*"))
         if left:
             raise Failure(f"left behind {', '.join(left[:3])}{f' and {len(left) - 3} more' if len(left) > 3 else ''}")
         for name, content in files.items():
-            if content not in (self.before()[name], self.calm[3][name]) and not self.may_be(name, content, code):
+            if content not in (self.before().get(name), self.calm[3].get(name)) and not self.may_be(name, content, code):
                 raise Failure(f"half of {name} is there" if name in self.outputs else f"{name} was changed")
-        if len(files) < len(self.calm[3]):
+        if len(files) < min(len(self.calm[3]), len(self.before())):
             raise Failure("a file is gone")
         if code == 0:
             if said or OLD in files.values() or (files != self.calm[3] or out != self.calm[1]) and not self.volatile:
@@ -236,6 +246,8 @@ def scenes():
     for kind, library in (("static", "l/libsmall.a"), ("shared", "l/libsmall.so")):
         yield netc(kind, "build", "small.net", "--weights=w.safetensors", "--parts=2", "--jobs=1", f"--kind={kind}", "-o", "l",
                    outputs=[library, "l/small.h", "l/small.pc"])
+    source = ("build", "small.net", "--kind=source", "-o", "s")
+    yield netc("source", *source, "--weights=w.safetensors", earlier=[NETC, *source, "--weights=synthetic", "--parts=3"])
     yield netc("pack", "pack", "small.net", "--weights=w.safetensors", "-o", "new.packed", outputs=["new.packed"])
     yield netc("split", "build", "small.net", "--weights=w.safetensors", "--parts=1", "--jobs=1", "-o", "small",
                "--weights-file=new.packed", outputs=["small", "new.packed"])
