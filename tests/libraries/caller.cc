@@ -51,7 +51,8 @@ try {
     for (std::size_t i = 0; i < images; i++)
         check($_run(&opened.net, workspace, &pixels[i * elements], &logits[i * @_LOGITS_ELEMENTS], std::atoi(argv[3])));
     std::ofstream(argv[2], std::ios::binary)
-        .write(reinterpret_cast<const char *>(logits.data()), static_cast<std::streamsize>(logits.size() * sizeof(float)));
+        .write(reinterpret_cast<const char *>(logits.data()),
+               static_cast<std::streamsize>(logits.size() * sizeof(float)));
     for (const char *label : $_logits_labels)
         std::printf("%s\n", label);
     return 0;

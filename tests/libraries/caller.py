@@ -1,4 +1,4 @@
-"""A caller by ctypes and NumPy: caller.py FOLDER NAME INPUT.npy OUTPUT.npy THREADS. It takes the constants from the header."""
+"""A caller by ctypes and NumPy: caller.py FOLDER NAME INPUT.npy OUTPUT.npy THREADS. Its constants are the header's."""
 
 import ctypes
 import re
@@ -13,8 +13,8 @@ constant = dict(re.findall(rf"^#define {name.upper()}_(\w+) (\d+)", Path(folder,
 
 
 class Net(ctypes.Structure):
-    _fields_ = [("weights", ctypes.c_void_p), ("bytes", ctypes.c_size_t), ("variant", ctypes.c_int), ("error", ctypes.c_int),
-                ("detail", ctypes.c_char_p), ("digest", ctypes.c_char * 17)]
+    _fields_ = [("weights", ctypes.c_void_p), ("bytes", ctypes.c_size_t), ("variant", ctypes.c_int),
+                ("error", ctypes.c_int), ("detail", ctypes.c_char_p), ("digest", ctypes.c_char * 17)]
 
 
 def function(what, result, *arguments):

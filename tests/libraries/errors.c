@@ -23,7 +23,8 @@ int main(int argc, char **argv)
         return 2;
     }
     /* at a multiple of 4 that is none of 8 */
-    char *pixels_at = malloc(4 + sizeof(float) * @_PIXELS_ELEMENTS), *logits_at = malloc(4 + sizeof(float) * @_LOGITS_ELEMENTS);
+    char *pixels_at = malloc(4 + sizeof(float) * @_PIXELS_ELEMENTS);
+    char *logits_at = malloc(4 + sizeof(float) * @_LOGITS_ELEMENTS);
     char *space = aligned_alloc(64, 64 + $_workspace_size());
     if (!pixels_at || !logits_at || !space) {
         return 2;

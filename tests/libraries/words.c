@@ -1,4 +1,4 @@
-/* Calls the network of words.net by the constants that its header has, in the order in which the description has them. */
+/* Calls the network of words.net by the constants of its header, in the order of the description. */
 #include "words.h"
 
 #include <stdio.h>
@@ -21,7 +21,8 @@ static float *out(long n)
 int main(void)
 {
     static _Alignas(WORDS_ALIGNMENT) unsigned char workspace[WORDS_WORKSPACE_BYTES];
-    float *kernel = in(WORDS_KERNEL_ELEMENTS, 0), *threads = in(WORDS_THREADS_ELEMENTS, 1), *other = in(WORDS_INT_ELEMENTS, 2);
+    float *kernel = in(WORDS_KERNEL_ELEMENTS, 0), *threads = in(WORDS_THREADS_ELEMENTS, 1),
+          *other = in(WORDS_INT_ELEMENTS, 2);
     float *map = out(WORDS_INT_2_ELEMENTS), *three = out(WORDS_WORKSPACE_ELEMENTS), *four = out(WORDS_INT_3_ELEMENTS),
           *five = out(WORDS_I_ELEMENTS), *same = out(WORDS_ERRNO_ELEMENTS), *one = out(WORDS_WORDS_ELEMENTS);
     words_net net;
