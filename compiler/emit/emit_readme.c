@@ -73,7 +73,8 @@ static const char numbers[] =
     "keeps\n"
     "compilers from adding others; do not leave it out, and do not add `-ffast-math`. The numbers are the same for "
     "any\n"
-    "number of threads, and for an image alone and in a batch.\n\n";
+    "number of threads, and for an image alone and in a batch. On ResNet-50 and its like gcc 12's code takes 5 to 8 % longer\n"
+    "than clang 19's, for AVX-512 and for AVX2.\n\n";
 
 static const char licence[] =
     "## Licence\n\n"
