@@ -14,6 +14,8 @@ struct program_names { /* what the C calls the places of the plan and of the blo
 const char *identifier(struct arena *, const char *name); /* every character that C does not take becomes _ */
 const char *capitals(struct arena *, const char *name); /* as macros are written */
 const char *file_name(const char *path);
+/* Text of a user inside a comment: what would end it is parted. */
+const char *harmless(struct arena *, const char *);
 void put_string(struct text *, const char *); /* as a string of C */
 void name_places(struct program_names *, const struct program *);
 const char *memory_name(const struct program_names *, const struct memory *); /* of a storage of the workspace */
