@@ -17,9 +17,15 @@ inlined void  store8(f32 *p, f32x8 v)            { _mm256_store_ps(p, v); }
 inlined void  storeu8(f32 *p, f32x8 v)           { _mm256_storeu_ps(p, v); }
 inlined void  store8_n(f32 *p, f32x8 v, int n)   { _mm256_maskstore_ps(p, (__m256i)(lane8 < n), v); }
 inlined f32x8 fma8(f32x8 a, f32x8 b, f32x8 c)    { return _mm256_fmadd_ps(a, b, c); }
-inlined f32x8 max8(f32x8 a, f32x8 b)             { return _mm256_max_ps(a, b); }
 inlined f32x8 sqrt8(f32x8 a)                     { return _mm256_sqrt_ps(a); }
-inlined f32x8 relu8(f32x8 a)                     { return _mm256_max_ps(a, zero8()); }
+inlined f32x8 relu8(f32x8 a) /* what is not at most 0, a NaN too */
+{
+    return _mm256_and_ps(_mm256_cmp_ps(a, zero8(), _CMP_NLE_UQ), a);
+}
+inlined f32x8 max8(f32x8 a, f32x8 b)
+{
+    return _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+}
 
 /* Lane i becomes block[l[i]], from a block of 16. pick8 where it is known that all come from one half, given by its
  * first float: the instruction looks at the lowest three bits of an index only. */

@@ -46,9 +46,9 @@ inlined f32 fma1(f32 a, f32 b, f32 c)
     return fmaf(a, b, c);
 }
 
-inlined f32 max1(f32 a, f32 b) { return a > b ? a : b; }
+inlined f32 max1(f32 a, f32 b) { return a > b || a != a ? a : b; } /* a NaN stays, from either side */
 inlined f32 sqrt1(f32 a)       { return sqrtf(a); }
-inlined f32 relu1(f32 a)       { return a > 0.0f ? a : 0.0f; }
+inlined f32 relu1(f32 a)       { return a <= 0.0f ? 0.0f : a; }
 
 /* e^x, within 1.01 units in the last place; the same operations in every width, so that all agree to the last bit.
  * x = n ln 2 + r, |r| <= ln 2 / 2; adding 1.5 * 2^23 rounds to an integer. e^r is a polynomial (Cephes, expf).

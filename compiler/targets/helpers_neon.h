@@ -1,6 +1,6 @@
 /* NEON, what every 64-bit ARM processor has: 4 floats a vector, 32 registers; a block of 16 floats is four vectors.
- * + - * / are C's own; an intrinsic stands where no expression gives the instruction. fmax and fmin differ from C's
- * a > b ? a : b in what they make of NaN, so a comparison and a choice stand for them.
+ * + - * / are C's own; an intrinsic stands where no expression gives the instruction. fmax and fmin differ from the other
+ * targets in what they make of NaN and of -0, so a comparison and a choice stand for them; of a number and 0 they do not.
  * store4_n writes the first n lanes; fma4 of a dup4 is one instruction, a multiply-add by lane. */
 #include <arm_neon.h>
 
@@ -18,10 +18,13 @@ inlined void  store4(f32 *p, f32x4 v)            { vst1q_f32(p, v); }
 inlined void  storeu4(f32 *p, f32x4 v)           { vst1q_f32(p, v); }
 inlined void  store4_n(f32 *p, f32x4 v, int n)   { unroll (int l = 0; l < 4; l++) if (l < n) p[l] = v[l]; }
 inlined f32x4 fma4(f32x4 a, f32x4 b, f32x4 c)    { return vfmaq_f32(c, a, b); }
-inlined f32x4 max4(f32x4 a, f32x4 b)             { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 inlined f32x4 min4(f32x4 a, f32x4 b)             { return vbslq_f32(vcltq_f32(a, b), a, b); }
 inlined f32x4 sqrt4(f32x4 a)                     { return vsqrtq_f32(a); }
-inlined f32x4 relu4(f32x4 a)                     { return max4(a, zero4()); }
+inlined f32x4 relu4(f32x4 a)                     { return vmaxq_f32(a, zero4()); } /* of NaN it makes NaN */
+inlined f32x4 max4(f32x4 a, f32x4 b)
+{
+    return vbslq_f32(vorrq_u32(vcgtq_f32(a, b), vmvnq_u32(vceqq_f32(a, a))), a, b);
+}
 
 /* Lane i becomes block[l[i]], from a block of 16, a byte table for the instruction: an index becomes four of them.
  * pick4 where it is known that all come from one quarter, given by its first float: it looks at the lowest two bits of
@@ -42,7 +45,7 @@ inlined f32x4 pick4_wide(const f32 *block, i32x4 l)
 
 inlined f32x4 exp4(f32x4 x) /* see exp1 */
 {
-    x = max4(splat4(-104.0f), x);
+    x = vbslq_f32(vcgtq_f32(splat4(-104.0f), x), splat4(-104.0f), x);
     x = min4(splat4(89.0f), x);
     f32x4 t = fma4(x, splat4(0x1.715476p0f), splat4(0x1.8p23f));
     f32x4 n = t - splat4(0x1.8p23f);

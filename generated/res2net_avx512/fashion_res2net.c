@@ -113,9 +113,9 @@ inlined f32 fma1(f32 a, f32 b, f32 c)
     return fmaf(a, b, c);
 }
 
-inlined f32 max1(f32 a, f32 b) { return a > b ? a : b; }
+inlined f32 max1(f32 a, f32 b) { return a > b || a != a ? a : b; } /* a NaN stays, from either side */
 inlined f32 sqrt1(f32 a)       { return sqrtf(a); }
-inlined f32 relu1(f32 a)       { return a > 0.0f ? a : 0.0f; }
+inlined f32 relu1(f32 a)       { return a <= 0.0f ? 0.0f : a; }
 
 /* e^x, within 1.01 units in the last place; the same operations in every width, so that all agree to the last bit.
  * x = n ln 2 + r, |r| <= ln 2 / 2; adding 1.5 * 2^23 rounds to an integer. e^r is a polynomial (Cephes, expf).
@@ -162,9 +162,15 @@ inlined void   storeu16(f32 *p, f32x16 v)           { _mm512_storeu_ps(p, v); }
 inlined void   store16_n(f32 *p, f32x16 v, int n)   { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), v); }
 inlined f32x16 pick16(const f32 *p, i32x16 l)       { return _mm512_permutexvar_ps((__m512i)l, _mm512_loadu_ps(p)); }
 inlined f32x16 fma16(f32x16 a, f32x16 b, f32x16 c)  { return _mm512_fmadd_ps(a, b, c); }
-inlined f32x16 max16(f32x16 a, f32x16 b)            { return _mm512_max_ps(a, b); }
 inlined f32x16 sqrt16(f32x16 a)                     { return _mm512_sqrt_ps(a); }
-inlined f32x16 relu16(f32x16 a)                     { return _mm512_max_ps(a, zero16()); }
+inlined f32x16 relu16(f32x16 a) /* what is not at most 0, a NaN too */
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, zero16(), _CMP_NLE_UQ), a);
+}
+inlined f32x16 max16(f32x16 a, f32x16 b)
+{
+    return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a);
+}
 
 inlined f32x16 exp16(f32x16 x) /* see exp1 */
 {

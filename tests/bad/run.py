@@ -14,9 +14,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from tap import NETC, ROOT, SANITISED, Failure, expect_done, main, run
+from tap import NETC, ROOT, SANITISED, TARGETS, Failure, expect_done, main, run
 
 SMALL = """import "blocks/common.net"
 net small(classes = 3)
@@ -329,6 +331,37 @@ def memory_ends_in_a_build():
                 raise Failure(f"allocation {n}: ended with {got.code}, left {os.listdir(folder.path)}\n{got.err[:1000]}")
 
 
+def not_a_number():
+    """NaN and infinities go through as in the frameworks: where they are read, and nowhere else."""
+    x = np.random.default_rng(1).standard_normal((1, 20, 9, 9)).astype("<f4")
+    x[0, 0, 4, 4], x[0, 6, 2, 2], x[0, 12, 3, 3] = np.nan, np.inf, -np.inf
+    spots = np.zeros((20, 9, 9), bool)
+    spots[0, 4, 4] = True
+    wide, grouped, means = (np.zeros(shape, bool) for shape in ((20, 9, 9), (20, 9, 9), (20, 1, 1)))
+    wide[0, 3:6, 3:6] = grouped[:5, 3:6, 3:6] = means[0] = True
+    with Folder() as folder:
+        folder.write("n.net", "net n()\n{\n input p [20, 9, 9]\n output kept = p |> relu\n output wide = p |> max_pool(3, stride = 1, pad = 1)\n"
+                              " output grouped = p |> c: conv(20, 3, groups = 4) |> relu\n output means = p |> global_avg_pool\n}\n")
+        np.save(folder.path / "x.npy", x)
+        target = "x86-64" if "x86-64-v3" in TARGETS else "native"
+        expect_done(run([NETC, "build", "n.net", "--weights=synthetic", f"--target={target}", "-o", "n"], cwd=folder.path), "netc build")
+        for code in [name for name in TARGETS if target == "x86-64"] or [None]:
+            got = run(["./n", "--tensor=x.npy", "--output=y.safetensors", *([f"--target={code}"] if code else [])], cwd=folder.path)
+            if got.code == 1 and "lacks" in got.err:
+                continue
+            if got.code or got.err:
+                raise Failure(f"{code}: ended with {got.code}\n{got.err}")
+            raw = (folder.path / "y.safetensors").read_bytes()
+            length = struct.unpack("<Q", raw[:8])[0]
+            for name, wanted in (("kept", spots), ("wide", wide), ("grouped", grouped), ("means", means)):
+                place = json.loads(raw[8:8 + length])[name]
+                y = np.frombuffer(raw[8 + length:][slice(*place["data_offsets"])], "<f4").reshape(place["shape"])[0]
+                if not np.array_equal(np.isnan(y), wanted.reshape(y.shape)):
+                    raise Failure(f"{code}: {name} is NaN at {np.argwhere(np.isnan(y)).tolist()}")
+                if name == "kept" and (y[6, 2, 2] != np.inf or y[12, 3, 3] != 0):
+                    raise Failure(f"{code}: relu of infinities gives {y[6, 2, 2]} and {y[12, 3, 3]}")
+
+
 def standard_input():
     with Folder() as folder:
         expect_done(run([NETC, "check", "-"], cwd=folder.path, stdin=SMALL.encode()), "netc check -")
@@ -341,5 +374,5 @@ cases += [("bad/weights: num_batches_tracked is ignored", counted_batches_are_ig
           ("bad/outputs", outputs), ("bad/the disk is full", disk_full), ("bad/the interpreter", the_interpreter),
           ("bad/clang missing or failing", clang_missing_or_failing),
           ("bad/memory ends", memory_ends), ("bad/memory ends in a build", memory_ends_in_a_build),
-          ("bad/standard input", standard_input)]
+          ("bad/not a number", not_a_number), ("bad/standard input", standard_input)]
 main(cases)
