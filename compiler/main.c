@@ -3,9 +3,11 @@
  *   .net text -> elaborate -> graph IR -> graph passes (graph/passes.def, in order) -> lower -> loop IR -> loop passes
  *   -> C (emit) -> clang (build)
  */
+#include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lower/lower.h"
 #include "netc.h"
@@ -68,8 +70,20 @@ static bool run_command(struct netc *n, struct text *out)
     }
 }
 
+/* A standard stream that is closed would be the next file that is opened, and diagnostics would be written into it. */
+static void claim_descriptors(void)
+{
+    int descriptor;
+    do
+        descriptor = open("/dev/null", O_RDONLY);
+    while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+    if (descriptor >= 0)
+        close(descriptor);
+}
+
 int main(int argc, char **argv)
 {
+    claim_descriptors();
     struct netc n = {.perm = arena_new("perm"), .module = arena_new("module"), .scratch = arena_new("scratch")};
     json_set_alloc_funcs(heap_alloc, heap_free);
     signal(SIGXFSZ, SIG_IGN); /* a limit of files is told like a full disk */

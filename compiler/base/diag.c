@@ -298,28 +298,30 @@ static void print_excerpt(FILE *out, struct span span)
 
 static const char *const severity_text[] = {"error", "warning", "note"};
 
+/* Bytes that a terminal would obey are not passed on, whatever a file is called and whatever is quoted from it. */
+static void print_harmless(FILE *out, const char *text, const char *kept)
+{
+    for (const char *p = text; *p; p++) {
+        bool control = ((unsigned char)*p < 0x20 && !strchr(kept, *p)) || *p == 0x7f;
+        fputc(control ? '?' : *p, out);
+    }
+}
+
 static void print_head(FILE *out, struct span span, const char *path, enum severity severity)
 {
     const struct source *source = source_get(span.file);
     if (source) {
         int line, column;
         source_place(span, &line, &column);
-        fprintf(out, "%s:%d:%d: ", source->shown, line, column);
+        print_harmless(out, source->shown, "");
+        fprintf(out, ":%d:%d: ", line, column);
     } else if (path) {
-        fprintf(out, "%s: ", path);
+        print_harmless(out, path, "");
+        fputs(": ", out);
     } else if (severity != SEVERITY_NOTE) {
         fputs("netc: ", out);
     }
     fprintf(out, "%s: ", severity_text[severity]);
-}
-
-/* A message may quote names out of files: bytes that a terminal would obey are not passed on. */
-static void print_message(FILE *out, const char *message)
-{
-    for (const char *p = message; *p; p++) {
-        bool control = ((unsigned char)*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f;
-        fputc(control ? '?' : *p, out);
-    }
 }
 
 static void print_site(FILE *out, const struct site *site)
@@ -366,7 +368,7 @@ void diag_print(struct diags *diags, FILE *out)
             site = diag->site;
         }
         print_head(out, diag->span, diag->path, diag->severity);
-        print_message(out, diag->message);
+        print_harmless(out, diag->message, "\n\t");
         if (diag->severity != SEVERITY_NOTE) {
             fprintf(out, "  [%s]", check_name(diag->check));
         }

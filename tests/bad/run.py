@@ -18,6 +18,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+import places
 from tap import NETC, ROOT, SANITISED, TARGETS, Failure, expect_done, main, run
 
 SMALL = """import "blocks/common.net"
@@ -374,5 +375,5 @@ cases += [("bad/weights: num_batches_tracked is ignored", counted_batches_are_ig
           ("bad/outputs", outputs), ("bad/the disk is full", disk_full), ("bad/the interpreter", the_interpreter),
           ("bad/clang missing or failing", clang_missing_or_failing),
           ("bad/memory ends", memory_ends), ("bad/memory ends in a build", memory_ends_in_a_build),
-          ("bad/not a number", not_a_number), ("bad/standard input", standard_input)]
+          *places.cases, ("bad/not a number", not_a_number), ("bad/standard input", standard_input)]
 main(cases)

@@ -1,6 +1,7 @@
 """--tensor and --output: arrays in and out, and all that can be wrong with them."""
 
 import json
+import os
 import random
 import re
 import signal
@@ -232,3 +233,50 @@ def test_printed():
     check(len(out.splitlines()) == 10 and re.match(r" 1 +nan %  Dress\n", out), out)
     answers = json.loads(program("nan", f"--tensor={folder / 'x.npy'}", "--json").out)
     check(answers["answers"][0]["logits"][0]["value"] == "nan", f"{answers}")
+
+
+def test_closed_streams():
+    folder = Folder("closed_streams")
+    x = some_pictures(2, 1, 28, 28)
+    np.save(folder / "x.npy", x)
+
+    def start(streams, *words):
+        return subprocess.run(["/bin/sh", "-c", f'exec "$0" "$@" {streams}', OUT / "fake", f"--tensor={folder / 'x.npy'}", *words],
+                              capture_output=True, text=True, env=dict(os.environ, **ENDING_EARLY))
+
+    for words in ([], ["--json"], ["--output=-"]):
+        done = start(">&-", *words)
+        check(done.returncode == 1 and done.stderr == "fake: error: cannot write standard output: Bad file descriptor\n", f"{done}")
+    for streams in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        done = start(streams, f"--output={folder / 'y.npy'}")
+        check(done.returncode == 0 and not done.stderr and not done.stdout, f"{streams}: {done}")
+        same(np.load(folder / "y.npy"), logits_of(x))
+        (folder / "y.npy").unlink()
+
+
+def test_read_only_folder():
+    folder = Folder("read_only_folder")
+    np.save(folder / "x.npy", some_pictures(1, 28, 28))
+    (folder / "y.npy").write_bytes(b"old")
+    folder.path.chmod(0o555)
+    try:
+        for words in (["--output=y.npy"], ["--output=z.safetensors"], ["--dump=all", "--output=z.safetensors"]):
+            done = subprocess.run([OUT / "fake", "--tensor=x.npy", *words], cwd=folder.path, capture_output=True, text=True,
+                                  preexec_fn=tap.as_a_user, env=dict(os.environ, **ENDING_EARLY))
+            if done.returncode == 0:
+                raise tap.Skip("permissions do not count here")
+            check(done.returncode == 1 and re.fullmatch(r"fake: error: cannot write \w\.\w+: Permission denied\n", done.stderr), f"{done}")
+            check(folder.names() == ["x.npy", "y.npy"] and (folder / "y.npy").read_bytes() == b"old", f"{folder.names()}")
+    finally:
+        folder.path.chmod(0o755)
+
+
+def test_nan_passes():
+    folder = Folder("nan_passes")
+    x = some_pictures(2, 1, 28, 28)
+    x[1, 0, 0, 4], x[0, 0, 0, 5] = np.nan, np.inf
+    np.save(folder / "x.npy", x)
+    result = program("fake", f"--tensor={folder / 'x.npy'}", f"--output={folder / 'y.npy'}")
+    check(not result.err, result.err)
+    y = np.load(folder / "y.npy")
+    check(np.argwhere(np.isnan(y)).tolist() == [[1, 4]] and y[0, 5] == np.inf, f"{y}")
