@@ -30,7 +30,7 @@ static void add_sample(struct samples *samples, double value)
     samples->value[samples->count++] = value;
 }
 
-static int compare(const void *a, const void *b)
+int compare_numbers(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -99,8 +99,8 @@ static void measure(const struct options *options, struct session *session, stru
             profile_run(profile, session);
         }
     }
-    qsort(times->value, (size_t)times->count, sizeof *times->value, compare);
-    qsort(peaks->value, (size_t)peaks->count, sizeof *peaks->value, compare);
+    qsort(times->value, (size_t)times->count, sizeof *times->value, compare_numbers);
+    qsort(peaks->value, (size_t)peaks->count, sizeof *peaks->value, compare_numbers);
 }
 
 static void tell_bench(const struct options *options, const struct samples *times, const struct samples *peaks,

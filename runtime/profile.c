@@ -83,12 +83,6 @@ void profile_run(struct profile *profile, const struct session *session)
 
 /* ---- medians ---- */
 
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 struct profile_times profile_times(const struct profile *profile)
 {
     const int n = profile->runs;
@@ -98,7 +92,7 @@ struct profile_times profile_times(const struct profile *profile)
         for (int r = 0; r < n; r++) {
             column[r] = 1e3 * profile->sample[(int64_t)r * profile->width + i];
         }
-        qsort(column, (size_t)n, sizeof *column, compare);
+        qsort(column, (size_t)n, sizeof *column, compare_numbers);
         median[i] = (column[(n - 1) / 2] + column[n / 2]) / 2;
     }
     free(column);

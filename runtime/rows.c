@@ -8,8 +8,7 @@
 
 void rows_begin(struct rows *rows, const char *path, int64_t count)
 {
-    const char *dot = strrchr(path, '.');
-    const bool all = dot && strcmp(dot, ".safetensors") == 0;
+    const bool all = ends_with(path, ".safetensors");
     rows->count = count;
     rows->outputs = all ? netc_model.n_output : 1;
     for (int i = 0; i < rows->outputs; i++) {

@@ -284,6 +284,7 @@ bool run_pictures(const struct options *); /* false: some had no answer, which w
 void run_tensors(const struct options *);
 void run_dataset(const struct options *);
 void run_bench(const struct options *);
+int compare_numbers(const void *, const void *); /* doubles, for qsort() */
 void print_info(const struct options *);
 
 /* ---- sheet.c, font.c ---- */

@@ -108,8 +108,7 @@ void run_tensors(const struct options *options)
     if (!file) {
         (options->json ? json_answers : print_answers)(count, result, options->top);
     } else {
-        const char *dot = strrchr(options->output, '.');
-        if (dot && strcmp(dot, ".safetensors") == 0) {
+        if (ends_with(options->output, ".safetensors")) {
             safetensors_write(file, count, netc_model.output, netc_model.n_output, result);
         } else {
             npy_write(file, count, &netc_model.output[0], result[0]);
