@@ -134,12 +134,12 @@ static void report_failure(struct build *build, const struct child *child, const
     size_t length = 0;
     const char *why;
     const char *log = file_read(build->arena, child->log, MAX_LOG, &length, &why);
-    const char *how = arena_printf(build->arena, "exit code %d", WEXITSTATUS(child->status));
     if (child->status == -1) {
         diag_error_file(build->diags, CHECK_build_compile, file, "%s could not be started: %s", child->argv[0],
                         strerror(child->error));
         return;
     }
+    const char *how = arena_printf(build->arena, "exit code %d", WEXITSTATUS(child->status));
     if (WIFSIGNALED(child->status)) {
         how = arena_printf(build->arena, "killed by signal %d%s", WTERMSIG(child->status),
                            WTERMSIG(child->status) == SIGKILL ? ", perhaps for lack of memory" : "");
@@ -148,7 +148,7 @@ static void report_failure(struct build *build, const struct child *child, const
         length--;
     }
     int shown = length < SHOWN_LOG ? (int)length : SHOWN_LOG;
-    diag_error_file(build->diags, CHECK_build_compile, file, "%s failed (%s)%s%.*s%s", build->compiler, how,
+    diag_error_file(build->diags, CHECK_build_compile, file, "%s failed (%s)%s%.*s%s", child->argv[0], how,
                     length ? ":\n" : "", shown, log ? log : "", length > SHOWN_LOG ? "\n..." : "");
     if (!generated && build->cross.sysroot) {
         diag_note(build->diags, NO_SPAN, "the runtime needs libomp, jansson, libjpeg, libpng and zlib of %s in %s",
@@ -203,8 +203,7 @@ static void add_generated(struct build *build)
     qsort(file, n, sizeof *file, longer_first);
     for (size_t i = 0; i < n; i++) {
         const char *flags =
-            arena_printf(build->arena, "-std=c17 -O3 -ffp-contract=off -fopenmp -fvisibility=hidden%s %s",
-                         job->kind == BUILD_EXE ? "" : " -fPIC", file[i]->flags);
+            arena_printf(build->arena, "%s%s %s", common_flags, job->kind == BUILD_EXE ? "" : " -fPIC", file[i]->flags);
         add_compilation(build, flags, arena_printf(build->arena, "%s%s", job->name, file[i]->suffix));
     }
     build->n_generated = (int)build->count;
@@ -290,18 +289,24 @@ static bool link_program(struct build *build)
     return false;
 }
 
+/* The step that makes a library of the objects. */
+static bool run_step(struct build *build, struct child *child, bool generated)
+{
+    int failed;
+    if (children_run(child, 1, 1, build->temporary, &failed)) {
+        return true;
+    }
+    if (failed >= 0) {
+        report_failure(build, child, build->output[0].path, generated);
+    }
+    return false;
+}
+
 static bool link_shared(struct build *build)
 {
     const char *options = arena_printf(build->arena, "-shared -Wl,-z,defs -Wl,-soname,lib%s.so", build->job->name);
     struct child child = link_command(build, options, "-lm");
-    int failed = -1;
-    if (children_run(&child, 1, 1, build->temporary, &failed)) {
-        return true;
-    }
-    if (failed >= 0) {
-        report_failure(build, &child, build->output[0].path, false);
-    }
-    return false;
+    return run_step(build, &child, false);
 }
 
 /* ar with neither times nor owners, so that the same input gives the same archive; in the private directory, since ar
@@ -327,12 +332,7 @@ static bool make_archive(struct build *build)
     }
     add_word(build, &words, NULL);
     struct child child = {.argv = words.word, .log = arena_printf(build->arena, "%s/ar.log", build->temporary)};
-    int failed = -1;
-    if (!children_run(&child, 1, 1, build->temporary, &failed)) {
-        if (failed >= 0) {
-            build->compiler = ar;
-            report_failure(build, &child, build->output[0].path, true);
-        }
+    if (!run_step(build, &child, true)) {
         return false;
     }
     size_t length;
@@ -473,8 +473,7 @@ bool build_output(struct diags *diags, const struct build_job *job)
     struct build build = {.job = job, .diags = diags, .arena = job->arena};
     build.runtime = absolute_path(build.arena, job->runtime_dir);
     temporary_begin();
-    const char *parent = getenv("TMPDIR");
-    build.temporary = temporary_directory(parent && *parent ? parent : "/tmp");
+    build.temporary = temporary_directory(NULL);
     if (!build.temporary) {
         diag_error_file(diags, CHECK_build_write, "netc", "no temporary directory can be made: %s", strerror(errno));
     }

@@ -79,9 +79,14 @@ void print_version(struct arena *); /* netc --version */
 bool write_file(struct diags *, const char *path, const char *shown, const void *bytes, size_t n);
 bool write_generated(struct diags *, const struct build_job *, const char *directory, const char *shown);
 bool make_folder(struct diags *, const char *path, bool *made); /* made: it was not there */
-bool write_to_folder(struct diags *, const struct build_job *, const char *directory); /* emit_to_directory in a build */
+bool write_to_folder(struct diags *, const struct build_job *,
+                     const char *directory); /* emit_to_directory in a build */
 int lock_folder(const char *path); /* against another netc; until the descriptor (or -1) is closed */
 bool write_weights_file(struct diags *, const char *path, const struct weights_file *); /* under this name */
+const char *claim_weights(struct diags *, struct arena *,
+                          const struct weights_file *); /* claim_file(), or a diagnostic and NULL */
+bool rename_weights(struct diags *, const char *fresh, const struct weights_file *); /* to its own name */
+bool is_generated(int folder, const char *name); /* C that netc wrote */
 /* A name for an output until it is whole, as temporary_claim(); NULL and why not. */
 const char *claim_file(struct arena *, const char *path, const char **why);
 const char *absolute_path(struct arena *, const char *path);

@@ -143,7 +143,8 @@ static struct directory *free_directory(void)
 const char *temporary_directory(const char *parent)
 {
     struct directory *d = free_directory();
-    return make_directory(d, parent) ? d->name : NULL;
+    const char *usual = getenv("TMPDIR");
+    return make_directory(d, parent ? parent : usual && *usual ? usual : "/tmp") ? d->name : NULL;
 }
 
 const char *temporary_folder(const char *parent, const char *name)

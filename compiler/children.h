@@ -13,12 +13,12 @@ struct child {
 
 /* From now on signals that ask the run to end kill the children and make children_run() false. */
 void temporary_begin(void);
-/* A new private directory in another one, which is removed with the files in it: its absolute name. NULL and errno if it
+/* A new private directory in another one (NULL: in $TMPDIR, else /tmp), which is removed with the files in it: its absolute name. NULL and errno if it
  * cannot be made. A few at a time. */
 const char *temporary_directory(const char *parent);
 /* The same with a name of its own and as open to others as any folder. In a temporary directory it is removed before that one. */
 const char *temporary_folder(const char *parent, const char *name);
-void temporary_remove(const char *directory);  /* earlier than at the end */
+void temporary_remove(const char *directory); /* earlier than at the end */
 void temporary_release(const char *directory); /* or not at all: it has been renamed */
 /* A new file beside an output, to be renamed when it is whole; removed unless it was. Its name, or NULL and errno. A few at
  * a time. */

@@ -69,8 +69,7 @@ void print_version(struct arena *arena)
 {
     const char *files = data_folder(arena, "netdefs"), *slash = strrchr(files, '/');
     temporary_begin();
-    const char *parent = getenv("TMPDIR"), *why = "no temporary directory can be made";
-    const char *temporary = temporary_directory(parent && *parent ? parent : "/tmp");
+    const char *temporary = temporary_directory(NULL), *why = "no temporary directory can be made";
     const char *clang = temporary ? find_clang(arena, temporary, &why) : NULL;
     const char *says = clang ? program_output(arena, temporary, clang, "--version") : "";
     printf("netc %s\nclang: %s%s%s\nfiles: %.*s\nMIT licence, no warranty\n", NETC_VERSION, clang ? clang : why,

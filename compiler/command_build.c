@@ -130,11 +130,10 @@ static struct files generate(struct netc *n, const struct program *const *p, int
 bool command_build(struct netc *n)
 {
     const struct options *o = &n->options;
-    struct graph *g = elaborate(n);
-    struct weights *w = g ? weights_open(n->perm, n->diags, o->weights) : NULL;
-    if (!w || !weights_check(w, n->diags, g))
+    struct weights *w;
+    struct graph *g = elaborate_with_weights(n, &w);
+    if (!g)
         return false;
-    g->name = o->name ? o->name : g->name;
     if (!output_name_is_valid(g->name)) {
         diag_error_file(n->diags, CHECK_build_name, o->file,
                         "'%s', the network's name, cannot be part of names of C: --name=NAME gives another", g->name);
@@ -162,7 +161,8 @@ bool command_build(struct netc *n)
     e.parts = o->parts > 1 && kernels > 1 ? (kernels < (size_t)o->parts ? (int)kernels : o->parts) + 1 : 1;
     struct files files = generate(n, (const struct program *const *)p, count, &e);
     struct text readme = {.arena = n->module};
-    emit_readme(&readme, (const struct program *const *)p, count, &e);
+    if (o->kind == BUILD_SOURCE)
+        emit_readme(&readme, (const struct program *const *)p, count, &e);
     bool in_folder = o->kind == BUILD_STATIC || o->kind == BUILD_SHARED;
     struct build_job job = {.arena = n->scratch,
                             .name = g->name,
@@ -174,7 +174,9 @@ bool command_build(struct netc *n)
                             .weights_file = e.linked ? NULL : &packed,
                             .description = arena_printf(n->module, "%s for %s, compiled by netc", g->name, e.target),
                             .readme = text_string(&readme),
-                            .output = o->output ? o->output : in_folder ? "." : g->name,
+                            .output = o->output   ? o->output
+                                      : in_folder ? "."
+                                                  : g->name,
                             .runtime_dir = data_folder(n->perm, "runtime"),
                             .arch = target_foreign_arch(o->target),
                             .sysroot = o->sysroot,

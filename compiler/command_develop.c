@@ -84,9 +84,9 @@ bool command_run(struct netc *n)
     const char *after = n->options.after;
     if (after && !pass_by_name(after))
         return unknown_pass(n, after);
-    struct graph *g = elaborate(n);
-    struct weights *w = g ? weights_open(n->perm, n->diags, n->options.weights) : NULL;
-    if (!w || !weights_check(w, n->diags, g))
+    struct weights *w;
+    struct graph *g = elaborate_with_weights(n, &w);
+    if (!g)
         return false;
     if (g->n_input != 1) {
         diag_error_file(n->diags, CHECK_one_input, g->file, "%s has %zu inputs; `run` takes nets with one", g->name,

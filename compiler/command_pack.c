@@ -26,11 +26,10 @@ bool pack_file(struct netc *n, const struct program *p, struct weights *w, const
 bool command_pack(struct netc *n)
 {
     const struct options *o = &n->options;
-    struct graph *g = elaborate(n);
-    struct weights *w = g ? weights_open(n->perm, n->diags, o->weights) : NULL;
-    if (!w || !weights_check(w, n->diags, g))
+    struct weights *w;
+    struct graph *g = elaborate_with_weights(n, &w);
+    if (!g)
         return false;
-    g->name = o->name ? o->name : g->name;
     struct packed_about about = {.digest = weights_digest(w, g), .options = o->described};
     struct program *p = compile(n, g);
     struct weights_file file = {.path = o->output};

@@ -11,6 +11,7 @@
 
 #include "lower/lower.h"
 #include "netc.h"
+#include "weights/weights.h"
 
 /* The passes over loop IR, in the order in which they run. */
 static const struct loop_pass loop_pass[] = {
@@ -31,6 +32,16 @@ struct graph *elaborate(struct netc *n)
     if (length > 3 && strcmp(n->options.file + length - 3, ".ir") == 0)
         return read_ir(n);
     return elaborate_file(n->perm, n->module, n->diags, &n->options.front);
+}
+
+struct graph *elaborate_with_weights(struct netc *n, struct weights **weights)
+{
+    struct graph *g = elaborate(n);
+    *weights = g ? weights_open(n->perm, n->diags, n->options.weights) : NULL;
+    if (!*weights || !weights_check(*weights, n->diags, g))
+        return NULL;
+    g->name = n->options.name ? n->options.name : g->name;
+    return g;
 }
 
 /* From the optimised graph to the program, to the end of the pass called `after` (NULL: all). */

@@ -22,6 +22,8 @@ struct loop_pass {
 /* ---- main.c: the pipeline ---- */
 const struct loop_pass *loop_pass_at(size_t i); /* in order; NULL past the last */
 struct graph *elaborate(struct netc *);
+/* The network, called --name, with the weights that belong to it, which the caller closes; NULL after a diagnostic. */
+struct graph *elaborate_with_weights(struct netc *, struct weights **);
 struct program *to_program(struct netc *, struct graph *optimised, const char *after);
 struct program *compile(struct netc *, struct graph *elaborated);
 

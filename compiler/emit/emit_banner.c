@@ -89,8 +89,7 @@ static const char *how_to_compile(struct arena *a, const struct program *p, cons
              o->linked && !o->variant ? arena_printf(a, " in this folder, where %s.weights lies", name) : "");
     if (o->parts > 1)
         text_add(&t, "%s with %s%s.kernels.*.c", o->linked && !o->variant ? "," : "", name, infix);
-    text_add(&t, ": clang or gcc -O3 -std=c17 -ffp-contract=off -fopenmp -fvisibility=hidden%s%s",
-             *p->target->flags ? " " : "", p->target->flags);
+    text_add(&t, ": clang or gcc %s%s%s", common_flags, *p->target->flags ? " " : "", p->target->flags);
     return text_string(&t);
 }
 

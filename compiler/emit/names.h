@@ -48,7 +48,6 @@ struct ports { /* the inputs, then the outputs */
 };
 struct ports ports_of(struct arena *, const struct graph *);
 const char *labels_name(struct arena *, const struct graph *, size_t output); /* the array of its class names */
-const char *capitals(struct arena *, const char *);
 
 /* ---- emit_header.c ---- */
 void put_named(struct text *, const char *name, const char *text); /* $ becomes the name, @ the same in capitals */

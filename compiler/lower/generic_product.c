@@ -33,6 +33,12 @@ static void multiply_add(struct lowering *l, struct reg *acc, struct expr *a, st
     emit_set(&l->build, reg_at(acc), expr_op(&l->build, VOP_fma, a, b, expr_reg(&l->build, reg_at(acc))));
 }
 
+/* Where along axis i tap k of result o lies. */
+static struct affine tap_at(const struct attrs *a, int i, struct affine o, struct affine k)
+{
+    return affine_plus(affine_add(affine_scale(o, a->stride[i]), affine_scale(k, a->dilation[i])), -a->pad[i]);
+}
+
 /* ---- convolutions ---- */
 
 struct conv { /* over the last axes of a tensor of any rank; conv1d has rows of 1 */
@@ -70,8 +76,7 @@ static void convolve_one(struct lowering *l, const struct conv *c, struct reg *a
     bool flat = c->n->op == OP_conv1d;
     struct affine i = loop(l, VAR_FOR, "i", c->ic), ky = loop(l, VAR_FOR, "ky", c->kernel[0]),
                   kx = loop(l, VAR_FOR, "kx", c->kernel[1]);
-    struct affine iy =
-        affine_plus(affine_add(affine_scale(y, a->stride[0]), affine_scale(ky, a->dilation[0])), -a->pad[0]);
+    struct affine iy = tap_at(a, 0, y, ky);
     struct affine ix = affine_plus(
         affine_add(affine_scale(x, flat ? 1 : a->stride[1]), affine_scale(kx, flat ? 1 : a->dilation[1])), -a->pad[1]);
     if (!flat)
@@ -142,10 +147,7 @@ void generic_unfold(struct lowering *l)
     struct affine c = outer(l, "c", out->dim[0]), ky = loop(l, VAR_FOR, "ky", a->kernel[0]),
                   kx = loop(l, VAR_FOR, "kx", a->kernel[1]);
     struct affine y = loop(l, VAR_FOR, "oy", out->dim[2]), x = loop(l, VAR_FOR, "ox", out->dim[3]);
-    struct affine iy =
-        affine_plus(affine_add(affine_scale(y, a->stride[0]), affine_scale(ky, a->dilation[0])), -a->pad[0]);
-    struct affine ix =
-        affine_plus(affine_add(affine_scale(x, a->stride[1]), affine_scale(kx, a->dilation[1])), -a->pad[1]);
+    struct affine iy = tap_at(a, 0, y, ky), ix = tap_at(a, 1, x, kx);
     struct reg *acc = accumulator(l, NULL);
     if_begin(&l->build, iy, 0, in->dim[1]);
     if_begin(&l->build, ix, 0, in->dim[2]);

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+const char common_flags[] = "-O3 -std=c17 -ffp-contract=off -fopenmp -fvisibility=hidden";
+
 #define TARGET(name, isa, helpers, lanes, registers, by_lane, l1, l2, arch, flags, summary) \
     {name, isa, helpers, flags, summary, arch, lanes, registers, by_lane, l1, l2},
 #define TARGET_SET(...)

@@ -17,6 +17,8 @@ struct target {
     int l1, l2;            /* bytes a core may count on */
 };
 
+extern const char common_flags[]; /* for the C of every target; those of a row come behind them */
+
 enum { MOST_VARIANTS = 4 };
 struct target_set { /* several targets in one program, best first */
     const char *name, *summary;
