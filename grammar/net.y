@@ -42,6 +42,7 @@ static struct syntax *piped(struct parser *, struct syntax *, struct syntax *, s
 static struct syntax *labelled(struct parser *, struct syntax *, struct syntax *, struct span);
 static struct syntax *called(struct parser *, struct syntax *, struct syntax *, struct span);
 static struct syntax *grow(struct parser *, struct syntax *, struct syntax *, struct span);
+static struct syntax *outputs(struct parser *, struct syntax *, struct syntax *, struct span);
 }
 %token START_FILE "the start of a file" START_EXPRESSION "the start of an expression" END_OF_TEXT 0 "the end"
 %token IMPORT "`import`" AS "`as`" NET "`net`" BLOCK "`block`" FUNCTION "`function`"
@@ -89,6 +90,7 @@ statement: LET names '=' expr               { $$ = with(parser, FRESH(let, @$), 
     | ASSERT '(' expr ',' expr comma ')'    { $$ = with(parser, FRESH(assert, @$), $3, $5, NULL); }
     | INPUT NAME '[' exprs comma ']' input_from  { $$ = with(parser, NAMED(input, @$, $2, @2), $4, $7, NULL); }
     | OUTPUT NAME label_clause              { $$ = with(parser, NAMED(output, @$, $2, @2), NULL, $3, NULL); }
+    | OUTPUT NAME ',' name_list             { $$ = outputs(parser, NAMED(name, @2, $2, @2), $4, @$); }
     | OUTPUT NAME '=' expr label_clause     { $$ = with(parser, NAMED(output, @$, $2, @2), $4, $5, NULL); }
     | error                                 { ABORT_IF_STOPPED; $$ = NULL; yyclearin; yyerrok; } ;
 input_from: %empty { $$ = NULL; } | FROM expr { $$ = $2; } ;
@@ -210,6 +212,18 @@ static struct syntax *labelled(struct parser *parser, struct syntax *label, stru
     node->mark = label->span;
     ADD(node, label);
     ADD(node, what);
+    return node;
+}
+
+/* `output a, b, c`: each name an output of its own. */
+static struct syntax *outputs(struct parser *parser, struct syntax *first, struct syntax *names, struct span span)
+{
+    struct syntax *node = FRESH(outputs, span);
+    ADD(node, with(parser, NAMED(output, first->span, first->text, first->span), NULL, NULL, NULL));
+    for (size_t i = 0; i < names->count; i++) {
+        const struct syntax *name = names->child[i];
+        ADD(node, with(parser, NAMED(output, name->span, name->text, name->span), NULL, NULL, NULL));
+    }
     return node;
 }
 

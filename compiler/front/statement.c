@@ -376,6 +376,15 @@ static enum flow run_output(struct elaborator *e, struct frame *frame, struct sy
     return FLOW_ON;
 }
 
+static enum flow run_outputs(struct elaborator *e, struct frame *frame, struct syntax *at, struct value *result)
+{
+    enum flow flow = FLOW_ON;
+    for (size_t i = 0; flow == FLOW_ON && i < at->count; i++) {
+        flow = run_output(e, frame, at->child[i], result);
+    }
+    return flow;
+}
+
 /* ---- bodies ---- */
 
 typedef enum flow runner(struct elaborator *, struct frame *, struct syntax *, struct value *result);
@@ -387,6 +396,7 @@ static enum flow run_statements(struct elaborator *e, struct frame *frame, const
         [SYNTAX_let] = run_let,       [SYNTAX_var] = run_var,     [SYNTAX_set] = run_set,
         [SYNTAX_return] = run_return, [SYNTAX_when] = run_when,   [SYNTAX_for] = run_for,
         [SYNTAX_assert] = run_assert, [SYNTAX_input] = run_input, [SYNTAX_output] = run_output,
+        [SYNTAX_outputs] = run_outputs,
     };
     enum flow flow = FLOW_ON;
     enter(e, frame, (struct syntax *)body);
