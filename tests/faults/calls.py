@@ -42,7 +42,7 @@ def traced(scene, calls):
         raise Failure(f"{scene.name} ended with {code} under strace")
     scene.lay_out()
     lines = log.read_text(errors="replace").splitlines()
-    loaded = max((i for i, line in enumerate(lines) if re.search(r'\.so[.\d]*[>"]|^set_robust_list', line)), default=-1)
+    loaded = next((i for i, line in enumerate(lines) if line.startswith("set_robust_list")), -1)  # the loader's last call
     seen, found = {}, []
     for i, line in enumerate(lines):
         call = re.match(r"(\w+)\(", line)
