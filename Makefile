@@ -10,8 +10,8 @@ CFLAGS  = -O2 -g
 PREFIX  = /usr/local
 DESTDIR =
 FUZZ_SECONDS = 20
-PYTHON  = /usr/bin/python3
-export PYTHON FUZZ_SECONDS
+PYTHON  = $(firstword $(wildcard build/venv/bin/python3) /usr/bin/python3)
+export FUZZ_SECONDS
 
 ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
@@ -29,7 +29,7 @@ DEPS_BUILD = clang-19 libomp-19-dev flex bison libjansson-dev zlib1g-dev libjpeg
 DEPS_DEMO  = $(DEPS_BUILD) dataset-fashion-mnist
 DEPS_CROSS = lld-19 qemu-user gcc-12-aarch64-linux-gnu
 DEPS_TEST  = $(DEPS_DEMO) gcc g++ libclang-rt-19-dev libcriterion-dev python3 python3-numpy python3-torch python3-pil \
-             python3-torchvision python-matplotlib-data $(DEPS_CROSS) pkgconf strace valgrind zsh fish vim mandoc groff-base man-db
+             python3-torchvision python3-venv python-matplotlib-data $(DEPS_CROSS) pkgconf strace valgrind zsh fish vim mandoc groff-base man-db
 
 GOALS = $(if $(MAKECMDGOALS),$(MAKECMDGOALS),all)
 ifneq ($(filter test test-all units fuzz golden bench tables deps,$(GOALS)),)
@@ -136,6 +136,17 @@ build/sysroot/%/packages: compiler/targets/sysroot.sh
 sysroot:
 	@[ "$$(uname -m)" = aarch64 ] || $(MAKE) sysroot-aarch64 || true
 
+# What PyPI has and Debian has not, for the tests: beside Debian's PyTorch, whose torchvision would not load with another one.
+# Without a network the tests that need it are skipped.
+build/venv/done: tests/requirements.txt | deps
+	@rm -rf build/venv; mkdir -p build/venv
+	@echo "pip    build/venv"
+	@{ /usr/bin/python3 -m venv --system-site-packages build/venv && \
+	   sed -n 's/^#alone //p' $< > build/venv/alone.txt && \
+	   build/venv/bin/pip install -q --disable-pip-version-check -r $< && \
+	   build/venv/bin/pip install -q --disable-pip-version-check --no-deps -r build/venv/alone.txt && touch $@; } \
+	   > build/venv/pip.log 2>&1 || echo "build/venv: $$(tail -n 1 build/venv/pip.log): tests that need timm or ONNX Runtime are skipped"
+
 # ---- tests ----
 units: $(UNITS)
 
@@ -163,12 +174,12 @@ build/fuzz/fuzz/%: tests/fuzz/runtime/%.c $(READERS)
 	$(call say,cc)$(COMPILE) -fsanitize=fuzzer -MMD -MP $< $(READERS) -ljpeg -lpng -lz $(LIBS) -o $@
 
 # The sanitised compiler, the unit tests and the fuzzers come with the tests: a part that does not compile is a failure there.
-test: all sysroot ## run the tests: the last line is `N passed, N failed, N skipped`
+test: all sysroot build/venv/done ## run the tests: the last line is `N passed, N failed, N skipped`
 	@$(MAKE) -k SANITIZE=1 SKIP_DEPS=1 build/san/netc units || true
 	@$(MAKE) -k SANITIZE=fuzz SKIP_DEPS=1 fuzzers || true
 	@tests/run.sh
 
-test-all: all sysroot ## all networks on all targets, too
+test-all: all sysroot build/venv/done ## all networks on all targets, too
 	@$(MAKE) -k SANITIZE=1 SKIP_DEPS=1 build/san/netc units || true
 	@$(MAKE) -k SANITIZE=fuzz SKIP_DEPS=1 fuzzers || true
 	@ALL=1 tests/run.sh

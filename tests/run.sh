@@ -9,6 +9,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 order=(unit lang pass loop bad run weights libraries pictures watch install faults fuzz torch nets variants aarch64 sanitize generated)
 limit=${GROUP_SECONDS:-2400}
+python=${PYTHON:-$([ -e build/venv/done ] && echo build/venv/bin/python3 || echo /usr/bin/python3)}
 mkdir -p build/tests
 rm -f build/tests/summary
 passed=0 failed=0 skipped=0
@@ -28,7 +29,7 @@ for group in "${groups[@]}"; do
     log=build/tests/$group.log
     start=$SECONDS
     if [ -e "tests/$group/run.py" ]; then
-        timeout -k 5 "$limit" "${PYTHON:-/usr/bin/python3}" "tests/$group/run.py" > "$log" 2>&1
+        timeout -k 5 "$limit" "$python" "tests/$group/run.py" > "$log" 2>&1
         status=$?
     elif [ -e "tests/$group/run.sh" ]; then
         timeout -k 5 "$limit" bash "tests/$group/run.sh" > "$log" 2>&1
