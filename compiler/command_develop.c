@@ -40,16 +40,25 @@ static const double *input_values(struct netc *n, const struct node *input)
     return npy_read(n->module, n->diags, n->options.input, input->type.shape);
 }
 
+/* By the name's ending: all arrays as .safetensors, else the first as .npy. */
+static bool write_arrays(struct netc *n, const char *path, const struct named_array *array, size_t count)
+{
+    const char *shown = n->options.output, *dot = strrchr(shown, '.');
+    if (dot && strcmp(dot, ".safetensors") == 0)
+        return safetensors_write(n->scratch, n->diags, path, shown, array, count);
+    return npy_write(n->diags, path, shown, array->shape, array->value);
+}
+
 /* Whole or not at all; but a device is written in place: /dev/full is not replaced. */
-static bool write_value(struct netc *n, struct shape shape, const double *value)
+static bool write_values(struct netc *n, const struct named_array *array, size_t count)
 {
     const char *path = n->options.output;
     struct stat status;
     if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
-        return npy_write(n->diags, path, path, shape, value);
+        return write_arrays(n, path, array, count);
     temporary_begin();
     const char *fresh = temporary_claim(path);
-    bool claimed = fresh, good = claimed && npy_write(n->diags, fresh, path, shape, value);
+    bool claimed = fresh, good = claimed && write_arrays(n, fresh, array, count);
     if (!claimed || (good && !temporary_interrupted() && rename(fresh, path) != 0)) {
         diag_error_file(n->diags, CHECK_npy, path, "cannot be written: %s", strerror(errno));
         good = false;
@@ -58,12 +67,10 @@ static bool write_value(struct netc *n, struct shape shape, const double *value)
     return good;
 }
 
-/* The value that is asked for: --layer, else the first output. */
+/* The value that --layer asks for. */
 static const struct node *wanted_node(struct netc *n, const struct graph *g)
 {
     const char *name = n->options.layer;
-    if (!name)
-        return g->output[0].node;
     const char **known = NEW_ARRAY(n->scratch, const char *, g->n_node);
     for (size_t i = 0; i < g->n_node; i++) {
         if (strcmp(g->node[i]->name, name) == 0)
@@ -77,6 +84,18 @@ static const struct node *wanted_node(struct netc *n, const struct graph *g)
                     *after ? " after " : "", after, *after ? "=after:" : "", after, near ? "; did you mean '" : "",
                     near ? near : "", near ? "'?" : "");
     return NULL;
+}
+
+/* The outputs by their names, or the one value that --layer names. */
+static bool write_result(struct netc *n, const struct graph *g, const struct node *layer, double **value)
+{
+    size_t count = layer ? 1 : g->n_output;
+    struct named_array *array = NEW_ARRAY(n->scratch, struct named_array, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct node *node = layer ? layer : g->output[i].node;
+        array[i] = (struct named_array){layer ? layer->name : g->output[i].name, node->type.shape, value[node->id]};
+    }
+    return write_values(n, array, count);
 }
 
 bool command_run(struct netc *n)
@@ -95,11 +114,12 @@ bool command_run(struct netc *n)
     }
     if (after && !run_passes(g, &n->context, after, NULL))
         return false;
-    const struct node *out = wanted_node(n, g);
-    const double *input[1] = {out ? input_values(n, g->input[0].node) : NULL};
+    const struct node *layer = n->options.layer ? wanted_node(n, g) : NULL;
+    bool known = layer || !n->options.layer;
+    const double *input[1] = {known ? input_values(n, g->input[0].node) : NULL};
     double **value = input[0] ? graph_eval(n->module, n->diags, g, w, input) : NULL;
     weights_close(w);
-    return value && write_value(n, out->type.shape, value[out->id]);
+    return value && write_result(n, g, layer, value);
 }
 
 /* ---- pass, loop ---- */

@@ -19,8 +19,8 @@ static const struct command_row command_info[COMMAND_COUNT] = {
     [COMMAND_CHECK] = {"check", "FILE[:NET]", "parse, elaborate and check shapes; write nothing", ""},
     [COMMAND_SHOW] = {"show", "FILE[:NET]", "the table of layers, the IR, the parameters, the buffer plan", ""},
     [COMMAND_RUN] = {"run", "FILE[:NET]", "run the reference interpreter (double, plain loops)",
-                     "Input: `synthetic` (the rule of the golden values) or an .npy file. Writes the first output as "
-                     ".npy, float64.\n"},
+                     "Input: `synthetic` (the rule of the golden values) or an .npy file. Writes the first output "
+                     "as .npy, or all by name as .safetensors, in float64.\n"},
     [COMMAND_LIST] = {"list", "", "the networks that have a name, those of -I first of all",
                       "Such a name stands for its file: `netc show resnet50`.\n"},
     [COMMAND_PASS] = {"pass", "PASSES FILE",
@@ -74,7 +74,7 @@ static const struct option_row option_info[] = {
     {B, 'o', "output", "=PATH",
      "the executable (default: the network's name); the folder of a library, which is made if need be (default: this "
      "one); the folder of --kind=source, a new one or one that netc made (default: the network's name)"},
-    {R, 'o', "output", "=FILE.npy", "where the output goes"},
+    {R, 'o', "output", "=FILE", "where the output goes: .npy the first, .safetensors all"},
     {K, 'o', "output", "=FILE", "the weights file"},
     {B | R | K, OPT_WEIGHTS, "weights", "=FILE|synthetic", "a safetensors file with the network's parameters"},
     {B | S | P, OPT_TARGET, "target", "=NAME", "native (default) or a processor family; --target=help lists them"},

@@ -100,6 +100,17 @@ double *npy_read(struct arena *a, struct diags *d, const char *path, struct shap
     return out;
 }
 
+/* Closes a file that was opened, or not, and written, or not: false after a diagnostic. */
+static bool written(struct diags *d, FILE *f, bool fine, const char *shown)
+{
+    int error = errno;
+    if (f && fclose(f) != 0 && fine)
+        fine = false, error = errno;
+    if (!fine)
+        diag_error_file(d, CHECK_npy, shown, "cannot be written: %s", strerror(error));
+    return fine;
+}
+
 bool npy_write(struct diags *d, const char *path, const char *shown, struct shape shape, const double *v)
 {
     char text[256], prefix[10] = "\x93NUMPY\x01";
@@ -116,10 +127,39 @@ bool npy_write(struct diags *d, const char *path, const char *shown, struct shap
     FILE *f = fopen(path, "wb");
     bool fine = f && fwrite(prefix, 1, 10, f) == 10 && fwrite(text, 1, (size_t)n, f) == (size_t)n &&
                 fwrite(v, 8, elements, f) == elements;
-    int error = errno;
-    if (f && fclose(f) != 0 && fine)
-        fine = false, error = errno;
-    if (!fine)
-        diag_error_file(d, CHECK_npy, shown, "cannot be written: %s", strerror(error));
-    return fine;
+    return written(d, f, fine, shown);
+}
+
+/* The header of a safetensors file: its length, then JSON, padded so that the numbers begin at a multiple of 8. */
+static const char *safetensors_head(struct arena *scratch, const struct named_array *array, size_t n)
+{
+    struct text t = {.arena = scratch};
+    int64_t offset = 0;
+    text_add(&t, "{");
+    for (size_t i = 0; i < n; i++) {
+        const int64_t bytes = 8 * shape_elements(array[i].shape);
+        text_add(&t, "%s\"%s\":{\"dtype\":\"F64\",\"shape\":[1", i ? "," : "", array[i].name);
+        for (int k = 0; k < array[i].shape.rank; k++)
+            text_add(&t, ",%" PRId64, array[i].shape.dim[k]);
+        text_add(&t, "],\"data_offsets\":[%" PRId64 ",%" PRId64 "]}", offset, offset + bytes);
+        offset += bytes;
+    }
+    text_add(&t, "}");
+    while (strlen(text_string(&t)) % 8)
+        text_add(&t, " ");
+    return text_string(&t);
+}
+
+bool safetensors_write(struct arena *scratch, struct diags *d, const char *path, const char *shown,
+                       const struct named_array *array, size_t n)
+{
+    const char *head = safetensors_head(scratch, array, n);
+    const uint64_t length = strlen(head); /* little-endian, as everything netc runs on */
+    FILE *f = fopen(path, "wb");
+    bool fine = f && fwrite(&length, 8, 1, f) == 1 && fwrite(head, 1, length, f) == length;
+    for (size_t i = 0; i < n && fine; i++) {
+        size_t elements = (size_t)shape_elements(array[i].shape);
+        fine = fwrite(array[i].value, 8, elements, f) == elements;
+    }
+    return written(d, f, fine, shown);
 }

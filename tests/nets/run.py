@@ -14,6 +14,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+import heads
 from golden import build_fashion, networks
 from tap import ALL, BUILD, TARGETS, Failure, Skip, expect_done, main, run
 
@@ -65,4 +66,5 @@ for net in networks(OUT):
 for net in ("resnext", "res2net"):
     cases.append((f"nets/fashion_{net} classifies", lambda net=net: check_demo(net)))
     cases.append((f"nets/fashion_{net} in batches", lambda net=net: check_batch(net)))
+cases += heads.cases(OUT)
 main(cases)
