@@ -6,7 +6,6 @@ programs, where 2e-4 of the largest value is allowed, else 1e-9. The networks ar
 whole ones' logits are in tests/nets. ALL=1 takes every network, and whole.
 """
 
-import json
 import re
 import sys
 import threading
@@ -50,14 +49,6 @@ def check_tensors(name, library):
         raise Failure(f"{len(wrong)} tensors differ\n" + "\n".join(wrong[:20]))
 
 
-def compare(what, mine, wanted, tolerance):
-    if list(mine.shape) != list(wanted.shape):
-        raise Failure(f"{what} has the shape {list(mine.shape)}, not {list(wanted.shape)}")
-    off = np.abs(mine.astype(np.float64) - wanted).max() / np.abs(wanted).max()
-    if not off <= tolerance:
-        raise Failure(f"{what} is off by {off:.1e} of its largest value")
-
-
 class Case:
     """A network at an image size, and what differs from its defaults: output_stride, blocks, cardinality, width, classes."""
 
@@ -72,15 +63,22 @@ class Case:
     def wanted(self):
         return judge("run", self.name, self.image, **self.options)
 
+    def compare(self, path, wanted, tolerance):
+        got = safetensors_numpy.load(str(path))[0]
+        if set(got) != set(wanted):
+            raise Failure(f"the outputs are {list(got)}, not {list(wanted)}")
+        for name, value in wanted.items():
+            if list(got[name][0].shape) != list(value.shape):
+                raise Failure(f"{name} has the shape {list(got[name][0].shape)}, not {list(value.shape)}")
+            off = np.abs(got[name][0].astype(np.float64) - value).max() / np.abs(value).max()
+            if not off <= tolerance:
+                raise Failure(f"{name} is off by {off:.1e} of its largest value")
+
     def check_interpreter(self):
-        wanted, path = self.wanted(), self.path.with_suffix(".npy")
-        shown = json.loads(expect_done(netc("show", "--json", *self.words, binary=NETC), "netc show --json").out)["outputs"]
-        if {output["name"] for output in shown} != set(wanted):
-            raise Failure(f"the outputs are {[output['name'] for output in shown]}, not {list(wanted)}")
-        for output in shown:
-            expect_done(netc("run", *self.words, "--weights=synthetic", "--input=synthetic", f"--layer={output['value']}",
-                             "--output", path, binary=NETC, timeout=1200), "the interpreter")
-            compare(output["name"], np.load(path)[0], wanted[output["name"]], 1e-9)
+        wanted, path = self.wanted(), self.path.with_suffix(".safetensors")
+        expect_done(netc("run", *self.words, "--weights=synthetic", "--input=synthetic", "--output", path, binary=NETC, timeout=1200),
+                    "the interpreter")
+        self.compare(path, wanted, 1e-9)
         path.unlink()
 
     def check_program(self, target):
@@ -94,9 +92,7 @@ class Case:
             if got.code != 0 and re.search(r"this processor|not supported|lacks", got.err):
                 raise Skip(f"this processor does not run {target}")
             expect_done(got, "the program")
-            mine = safetensors_numpy.load(str(values))[0]
-            for output, value in wanted.items():
-                compare(output, mine[output][0], value, 2e-4)
+            self.compare(values, wanted, 2e-4)
         finally:
             for path in (program, pixels, values):
                 path.unlink(missing_ok=True)
