@@ -119,9 +119,29 @@ int64_t graph_params(const struct graph *graph)
     return total;
 }
 
+/* A filter of numbers that the description gives, such as a blur. It counts as the pools do, with nothing. */
+static bool is_fixed_filter(const struct node *node)
+{
+    if (node->op == OP_conv) {
+        const struct param *kernel = node->param[0];
+        while (kernel->op == PARAM_FOLD_WEIGHT) {
+            kernel = kernel->from[0];
+        }
+        return kernel->op == PARAM_CONSTANT;
+    }
+    const struct node *kernel = node->op == OP_convolve ? node->in[1] : node;
+    while (kernel->op == OP_reshape) {
+        kernel = kernel->in[0];
+    }
+    return kernel->op == OP_constant;
+}
+
 int64_t node_macs(const struct node *node)
 {
     const struct shape *out = &node->type.shape;
+    if (is_fixed_filter(node)) {
+        return 0;
+    }
     if (node->op == OP_conv) {
         const struct shape *in = &node->in[0]->type.shape;
         int64_t reduction = in->dim[in->rank - 3] / node->attrs.groups * node->attrs.kernel[0] * node->attrs.kernel[1];
