@@ -12,28 +12,31 @@ import synthetic
 from tap import BUILD, FOREIGN, NETC, Failure, Skip, emulator, expect_done, netc, run
 
 
+def judge(got, golden, tolerance):
+    """Numbers of a row of a table: y_0, y_1, y_last, where it has them, relative to the mean magnitude, the sums to sum_abs."""
+    got, total = got.astype(np.float64).ravel(), float(golden["sum_abs"])
+    if not np.isfinite(got).all():
+        raise Failure("values that are not finite")
+    found = {"y_0": got[0], "y_1": got[1], "y_last": got[-1], "sum": got.sum(), "sum_abs": np.abs(got).sum()}
+    for what in found.keys() & golden.keys():
+        value, wanted, scale = found[what], float(golden[what]), total / got.size if what.startswith("y_") else total
+        if not abs(value - wanted) <= tolerance * scale:
+            raise Failure(f"{what} is {value:.9e}, not {wanted:.9e}: off by {abs(value - wanted) / scale:.1e}")
+
+
 class Network:
     """A row of logits.tsv; `out` is where its programs and tensors go while they are needed."""
 
     def __init__(self, row, out):
         self.out = out
-        self.name, shape, self.params, *self.golden = row.split("\t")
+        self.name, shape, self.params, *golden = row.split("\t")
+        self.golden = dict(zip(("y_0", "y_1", "y_last", "sum", "sum_abs"), golden))
         self.shape = [int(n) for n in shape.split("x")]
         self.file = f"netdefs/{self.name}.net"
         self.options = ["-D", f"image={self.shape[1]}"] if self.shape[1] != 32 else []
 
     def judge(self, path, tolerance):
-        got = np.load(path).astype(np.float64).ravel()
-        logit_0, logit_1, logit_last, total, total_abs = (float(n) for n in self.golden)
-        if not np.isfinite(got).all():
-            raise Failure("values that are not finite")
-        mean = total_abs / got.size
-        for what, value, wanted, scale in (
-            ("first logit", got[0], logit_0, mean), ("second logit", got[1], logit_1, mean),
-            ("last logit", got[-1], logit_last, mean), ("sum", got.sum(), total, total_abs),
-            ("sum of magnitudes", np.abs(got).sum(), total_abs, total_abs)):
-            if not abs(value - wanted) <= tolerance * scale:
-                raise Failure(f"{what} is {value:.9e}, not {wanted:.9e}: off by {abs(value - wanted) / scale:.1e}")
+        judge(np.load(path), self.golden, tolerance)
 
     def check_parameters(self):
         done = expect_done(netc("show", "--params", self.file, *self.options, binary=NETC), "netc show --params")

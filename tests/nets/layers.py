@@ -1,0 +1,104 @@
+"""Single layers (layers.tsv, made of layers.net) and values inside of networks (taps.tsv) against the original definitions.
+
+A tap is a batch norm, or a block or a stage: then it is the last value of that path. Numbers are compared as those of logits.tsv are.
+Layers as programs of this machine's target are those that no network of SMALLEST has; ALL=1: all layers for all targets, and the
+taps that are stages as outputs of programs.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+import safetensors_numpy
+import synthetic
+from golden import judge
+from tap import ALL, NETC, TARGETS, Failure, Skip, expect_done, netc, run
+
+HERE = Path(__file__).resolve().parent
+LAYERS = "tests/nets/layers.net"
+BUILT = ["coxt_layer", "split_r4_k2", "halo_attn_s2", "lambda_table_6x5"]
+STAGES = {"layer1": "c2", "layer2": "c3", "layer3": "c4", "layer4": "c5"}
+
+
+def rows(file):
+    lines = [line.split("\t") for line in (HERE / file).read_text().splitlines()]
+    return [dict(zip(lines[0], line)) for line in lines[1:]]
+
+
+def total(listed):
+    """Parameters out of `netc show --params`, without running statistics."""
+    shapes = re.findall(r"^(\S+)\s+\[([\d, ]+)\]", listed, re.M)
+    return sum(int(np.prod([int(n) for n in shape.split(",")])) for name, shape in shapes if not name.endswith(("running_mean", "running_var")))
+
+
+def check_layer(out, row):
+    file, path = f"{LAYERS}:{row['net']}", out / f"layer_{row['net']}.npy"
+    params = total(expect_done(netc("show", "--params", file, binary=NETC), "netc show --params").out)
+    if params != int(row["params"]):
+        raise Failure(f"{params} parameters, {row['params']} were published")
+    expect_done(netc("run", file, "--weights=synthetic", "--input=synthetic", "--output", path, binary=NETC), "the interpreter")
+    judge(np.load(path), row, 1e-6)
+    path.unlink()
+
+
+def check_layer_program(out, row, target):
+    file, program = f"{LAYERS}:{row['net']}", out / f"layer_{row['net']}__{target}"
+    pixels, result = program.with_suffix(".in.npy"), program.with_suffix(".npy")
+    np.save(pixels, synthetic.network_input([int(n) for n in row["input"].split("x")]).astype(np.float32))
+    try:
+        run_program(program, target, pixels, result, file)
+        judge(np.load(result), row, 2e-4)
+    finally:
+        for path in (program, pixels, result):
+            path.unlink(missing_ok=True)
+
+
+def run_program(program, target, pixels, result, *words):
+    expect_done(netc("build", *words, "--weights=synthetic", f"--target={target}", "-o", program, binary=NETC, timeout=600), "netc build")
+    done = run([program, f"--tensor={pixels}", f"--output={result}"], timeout=600)
+    if done.code != 0 and re.search(r"this processor|not supported|lacks", done.err):
+        raise Skip(f"this processor does not run {target}")
+    expect_done(done, "the program")
+
+
+def check_tap(out, row):
+    words = [f"netdefs/{row['network']}.net", "-D", "image=72"]
+    nodes = json.loads(expect_done(netc("show", "--json", *words, binary=NETC), "netc show --json").out)["nodes"]
+    inside = [node["name"] for node in nodes if node["name"] == row["tap"] or node["name"].startswith(row["tap"] + ".")]
+    if not inside:
+        raise Failure(f"{row['network']} has nothing of the name {row['tap']}")
+    path = out / f"tap_{row['network']}_{row['tap']}.npy"
+    expect_done(netc("run", *words, "--weights=synthetic", "--input=synthetic", f"--layer={inside[-1]}", "--output", path, binary=NETC,
+                     timeout=600), "the interpreter")
+    judge(np.load(path), row, 1e-6)
+    path.unlink()
+
+
+def check_stages(out, network, taps, target):
+    program = out / f"stages_{network}__{target}"
+    pixels, result = program.with_suffix(".in.npy"), program.with_suffix(".safetensors")
+    np.save(pixels, synthetic.network_input([3, 72, 72]).astype(np.float32))
+    try:
+        run_program(program, target, pixels, result, f"netdefs/{network}.net", "-D", "image=72", "-D", "features=true")
+        outputs = safetensors_numpy.load(str(result))[0]
+        for row in taps:
+            judge(outputs[STAGES[row["tap"]]], row, 2e-4)
+    finally:
+        for path in (program, pixels, result):
+            path.unlink(missing_ok=True)
+
+
+def cases(out):
+    for row in rows("layers.tsv"):
+        yield f"nets/layer {row['net']} interpreter", lambda r=row: check_layer(out, r)
+        for target in TARGETS if ALL else ["native"] if row["net"] in BUILT else []:
+            yield f"nets/layer {row['net']} {target}", lambda r=row, t=target: check_layer_program(out, r, t)
+    taps = rows("taps.tsv")
+    for row in taps:
+        yield f"nets/{row['network']} {row['tap']} interpreter", lambda r=row: check_tap(out, r)
+    for network in sorted({row["network"] for row in taps}) if ALL else []:
+        stages = [row for row in taps if row["network"] == network and row["tap"] in STAGES]
+        for target in TARGETS:
+            yield f"nets/{network} stages {target}", lambda n=network, s=stages, t=target: check_stages(out, n, s, t)
