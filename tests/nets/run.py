@@ -14,8 +14,9 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+from golden import build_fashion, networks  # and with it the path to what the next two import
 import heads
-from golden import build_fashion, networks
+import layers
 from tap import ALL, BUILD, TARGETS, Failure, Skip, expect_done, main, run
 
 SMALLEST = ["resnet18", "resnet50d", "wide_resnet50_2", "resnext50_32x4d", "seresnet18", "seresnext50_32x4d",
@@ -67,4 +68,5 @@ for net in ("resnext", "res2net"):
     cases.append((f"nets/fashion_{net} classifies", lambda net=net: check_demo(net)))
     cases.append((f"nets/fashion_{net} in batches", lambda net=net: check_batch(net)))
 cases += heads.cases(OUT)
+cases += layers.cases(OUT)
 main(cases)
