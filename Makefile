@@ -25,7 +25,8 @@ say = $(if $(V),,@printf '%-6s %s\n' $(1) $@;)
 # To build netc and what the programs that it makes link; the demo's pictures; what the tests need (libclang-rt: the
 # sanitizers and the fuzzer; qemu-user: programs of other processors; gcc-12-aarch64-linux-gnu: the second compiler there;
 # python-matplotlib-data: a photograph; zsh to man-db: completion, colours and man page in what reads them).
-DEPS_BUILD = clang-19 libomp-19-dev flex bison libjansson-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev
+DEPS_BUILD = clang-19 libomp-19-dev flex bison libjansson-dev zlib1g-dev libjpeg62-turbo-dev libpng-dev \
+             protobuf-c-compiler libprotobuf-c-dev
 DEPS_DEMO  = $(DEPS_BUILD) dataset-fashion-mnist
 DEPS_CROSS = lld-19 qemu-user gcc-12-aarch64-linux-gnu
 DEPS_TEST  = $(DEPS_DEMO) gcc g++ libclang-rt-19-dev libcriterion-dev python3 python3-numpy python3-torch python3-pil \
@@ -57,14 +58,14 @@ MODE     = $(CFLAGS)
 endif
 
 COMPILE  = $(CC) -std=c17 -D_GNU_SOURCE -Icompiler -Ibuild/gen -I. -Wall -Wextra $(MODE)
-LIBS     = $(LINK) -ljansson -lm
+LIBS     = $(LINK) -ljansson -lprotobuf-c -lm
 SOURCES  = $(wildcard compiler/*.c compiler/*/*.c)
-OBJECTS  = $(SOURCES:%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/net.tab.o $(OUT)/obj/gen/lex.net.o
+OBJECTS  = $(SOURCES:%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/net.tab.o $(OUT)/obj/gen/lex.net.o $(OUT)/obj/gen/onnx.pb-c.o
 LIBRARY  = $(OUT)/libnetc.a
 UNITS    = $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZERS  = $(patsubst %.c,$(OUT)/fuzz/%,$(notdir $(wildcard tests/fuzz/fuzz_*.c tests/fuzz/runtime/fuzz_*.c)))
 READERS  = $(patsubst %,$(OUT)/obj/readers/%.o,npy idx files network picture resize exif decode_jpeg decode_png decode_pnm tracked)
-GENERATED = build/gen/net.tab.c build/gen/lex.net.c
+GENERATED = build/gen/net.tab.c build/gen/lex.net.c build/gen/onnx.pb-c.c
 
 .PHONY: all help deps sysroot sysroot-aarch64 sysroot-x86_64 test test-all units demo bench tables fuzz golden format install uninstall clean FORCE
 
@@ -102,8 +103,13 @@ build/gen/lex.net.c: grammar/net.l build/gen/net.tab.c | deps
 	@mkdir -p $(@D)
 	$(call say,flex)flex --header-file=build/gen/lex.net.h -o $@ $<
 
+build/gen/onnx.pb-c.c: compiler/export/onnx.proto | deps
+	@mkdir -p $(@D)
+	$(call say,protoc)protoc-c --proto_path=$(<D) --c_out=$(@D) $(<F)
+
 build/gen/net.tab.h: build/gen/net.tab.c ;
 build/gen/lex.net.h: build/gen/lex.net.c ;
+build/gen/onnx.pb-c.h: build/gen/onnx.pb-c.c ;
 
 -include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(READERS:.o=.d)
 

@@ -4,17 +4,22 @@
 #include "netc.h"
 #include "weights/weights.h"
 
+bool spares_checkpoint(struct netc *n, const char *path)
+{
+    struct stat checkpoint, output;
+    if (!path || stat(n->options.weights, &checkpoint) != 0 || stat(path, &output) != 0 ||
+        checkpoint.st_dev != output.st_dev || checkpoint.st_ino != output.st_ino)
+        return true;
+    diag_error_file(n->diags, CHECK_build_write, path,
+                    "cannot be written: it is the checkpoint that the weights come from");
+    return false;
+}
+
 bool pack_file(struct netc *n, const struct program *p, struct weights *w, const struct packed_about *about,
                struct weights_file *file)
 {
-    const struct options *o = &n->options;
-    struct stat checkpoint, packed;
-    if (file->path && stat(o->weights, &checkpoint) == 0 && stat(file->path, &packed) == 0 &&
-        checkpoint.st_dev == packed.st_dev && checkpoint.st_ino == packed.st_ino) {
-        diag_error_file(n->diags, CHECK_build_write, file->path,
-                        "cannot be written: it is the checkpoint that the weights come from");
+    if (!spares_checkpoint(n, file->path))
         return false;
-    }
     char *blob = arena_alloc(n->module, (size_t)p->weights_bytes + 64);
     pack_weights(n->scratch, p, w, blob);
     file->blob = blob;

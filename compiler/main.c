@@ -71,6 +71,7 @@ static bool run_command(struct netc *n, struct text *out)
     switch (n->options.command) {
     case COMMAND_BUILD: return command_build(n);
     case COMMAND_PACK: return command_pack(n);
+    case COMMAND_EXPORT: return command_export(n);
     case COMMAND_CHECK: return elaborate(n);
     case COMMAND_SHOW: return command_show(n, out);
     case COMMAND_RUN: return command_run(n);

@@ -30,12 +30,15 @@ struct program *compile(struct netc *, struct graph *elaborated);
 /* ---- the commands: false after a diagnostic ---- */
 bool command_build(struct netc *);
 bool command_pack(struct netc *);
+bool command_export(struct netc *);
 bool command_show(struct netc *, struct text *);
 bool command_run(struct netc *);
 bool command_list(struct netc *, struct text *);
 bool command_pass(struct netc *, struct text *);
 bool command_loop(struct netc *, struct text *);
 
+/* Is an output (NULL: none) another file than the one that the weights come from? Reports it. */
+bool spares_checkpoint(struct netc *, const char *path);
 /* Packs the weights and makes what a file has in front of them; file->path is where it will lie (NULL: nowhere). */
 bool pack_file(struct netc *, const struct program *, struct weights *, const struct packed_about *,
                struct weights_file *file);

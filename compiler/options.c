@@ -16,6 +16,10 @@ static const struct command_row command_info[COMMAND_COUNT] = {
          "The output is what `PROG --weights-file=FILE` and a library's open take, for programs of any\n"
          "target: build them from the same FILE with the same -D options. Its head is text: `sed '/^end$/q' "
          "FILE`.\n"},
+    [COMMAND_EXPORT] =
+        {"export", "FILE[:NET]", "write the network with its weights as an ONNX model (opset 17); needs no clang",
+         "Other engines run it. Its inputs and outputs have the network's names, its initializers the checkpoint's; class\n"
+         "names and the way from a picture to the input are among its properties.\n"},
     [COMMAND_CHECK] = {"check", "FILE[:NET]", "parse, elaborate and check shapes; write nothing", ""},
     [COMMAND_SHOW] = {"show", "FILE[:NET]", "the table of layers, the IR, the parameters, the buffer plan", ""},
     [COMMAND_RUN] = {"run", "FILE[:NET]", "run the reference interpreter (double, plain loops)",
@@ -38,6 +42,7 @@ enum {
     P = 1 << COMMAND_PASS,
     L = 1 << COMMAND_LOOP,
     K = 1 << COMMAND_PACK,
+    X = 1 << COMMAND_EXPORT,
     N = 1 << COMMAND_LIST
 };
 
@@ -67,16 +72,17 @@ enum {
 };
 
 static const struct option_row option_info[] = {
-    {B | C | S | R | K, 'D', "define", "=NAME=VALUE",
+    {B | C | S | R | K | X, 'D', "define", "=NAME=VALUE",
      "give a parameter of the network another value (any expression of the language)"},
-    {B | C | S | R | K | N, 'I', "import-dir", "=DIR",
+    {B | C | S | R | K | X | N, 'I', "import-dir", "=DIR",
      "look for imports and labels in DIR, before the installed netdefs"},
     {B, 'o', "output", "=PATH",
      "the executable (default: the network's name); the folder of a library, which is made if need be (default: this "
      "one); the folder of --kind=source, a new one or one that netc made (default: the network's name)"},
     {R, 'o', "output", "=FILE", "where the output goes: .npy the first, .safetensors all"},
     {K, 'o', "output", "=FILE", "the weights file"},
-    {B | R | K, OPT_WEIGHTS, "weights", "=FILE|synthetic", "a safetensors file with the network's parameters"},
+    {X, 'o', "output", "=FILE.onnx", "the model"},
+    {B | R | K | X, OPT_WEIGHTS, "weights", "=FILE|synthetic", "a safetensors file with the network's parameters"},
     {B | S | P, OPT_TARGET, "target", "=NAME", "native (default) or a processor family; --target=help lists them"},
     {B, OPT_SYSROOT, "sysroot", "=DIR",
      "headers and libraries of a target of another architecture (default: $NETC_SYSROOT, else what `make "
@@ -84,6 +90,7 @@ static const struct option_row option_info[] = {
     {B | C | S, OPT_BATCH, "batch", "=N", "images a run (default 1)"},
     {K, OPT_TARGET, "target", "=NAME", "taken as build takes it: the file is the same for every target"},
     {K, OPT_BATCH, "batch", "=N", "taken as build takes it: the file is the same for every batch"},
+    {X, OPT_BATCH, "batch", "=N", "images a run (default: any number, the dimension N)"},
     {B, OPT_KIND, "kind", "=KIND",
      "exe (default); static, shared: a library with its header and pkg-config file; source: a folder of C that builds "
      "anywhere with make"},
@@ -280,7 +287,7 @@ static void apply(struct options *o, struct lists *l, int value, const char *arg
     case 'j': o->jobs = number(c, "jobs", argument, 1024); break;
     case OPT_TARGET: target_option(o, argument); break;
     case OPT_WEIGHTS: o->weights = argument; break;
-    case OPT_BATCH: o->front.batch = number(c, "batch", argument, 4096); break;
+    case OPT_BATCH: o->batch = o->front.batch = number(c, "batch", argument, 4096); break;
     case OPT_KIND: o->kind = kind_option(c, argument); break;
     case OPT_NAME: o->name = name_option(c, argument); break;
     case OPT_WEIGHTS_FILE: o->weights_file = argument; break;
@@ -347,7 +354,7 @@ static void read_arguments(struct options *o, char **argv, int n)
         o->file = o->front.file = argv[wanted - 1];
     if (o->command == COMMAND_BUILD && !o->weights)
         usage(o->command, "--weights is missing: a safetensors file, or --weights=synthetic to fill them by rule");
-    if (o->command == COMMAND_PACK && (!o->weights || !o->output))
+    if ((o->command == COMMAND_PACK || o->command == COMMAND_EXPORT) && (!o->weights || !o->output))
         usage(o->command, "--weights and --output are needed");
     if (o->emit_c && (o->output || o->keep))
         usage(o->command, "--emit-c=DIR builds nothing: %s has no meaning beside it", o->output ? "-o" : "--keep");
@@ -373,7 +380,7 @@ static _Noreturn void unknown_option(struct arena *a, enum command c, const stru
 struct options read_options(struct arena *a, int argc, char **argv)
 {
     if (argc < 2)
-        usage(COMMAND_COUNT, "a command is missing: build, pack, check, show or run");
+        usage(COMMAND_COUNT, "a command is missing: build, pack, export, check, show or run");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         help();
         finish();

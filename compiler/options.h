@@ -10,6 +10,7 @@
 enum command {
     COMMAND_BUILD,
     COMMAND_PACK,
+    COMMAND_EXPORT,
     COMMAND_CHECK,
     COMMAND_SHOW,
     COMMAND_RUN,
@@ -48,6 +49,7 @@ struct options {
     const char *passes;           /* pass PASSES FILE */
     bool ir, params, plan, json, ast, eval;
     int jobs, parts;
+    int batch;                    /* --batch; 0: it was not given */
     const char *described;        /* the options that shape the code, for its banner: "-D width=8 --batch=2" */
 };
 

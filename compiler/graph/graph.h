@@ -268,6 +268,8 @@ const char *node_default_path(enum op, const char *name); /* the path that a nam
 struct graph *graph_read(struct arena *module, struct diags *, int file); /* NULL after diagnostics; spans point into the text */
 /* graph_json.c: see grammar/GRAPH_JSON.md */
 char *graph_json(struct arena *, const struct graph *);
+char *graph_preprocess_json(struct arena *, const struct graph_input *); /* what stands there as "preprocess" */
+char *graph_labels_json(struct arena *, const struct graph_output *);    /* and as "labels" */
 /* graph_verify.c: the invariants, written out at the top of the file. */
 bool graph_verify(struct diags *, const struct graph *);
 

@@ -111,18 +111,24 @@ static json_t *step(struct json *json, const struct picture_step *step)
     return object;
 }
 
+static json_t *preprocess(struct json *json, const struct graph_input *input)
+{
+    json_t *steps = json_array();
+    for (int k = 0; k < input->n_step; k++) {
+        json_array_append_new(steps, step(json, &input->step[k]));
+    }
+    return steps;
+}
+
 static json_t *inputs(struct json *json, const struct graph *graph)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < graph->n_input; i++) {
         const struct graph_input *input = &graph->input[i];
-        json_t *object = json_object(), *steps = json_array();
-        for (int k = 0; k < input->n_step; k++) {
-            json_array_append_new(steps, step(json, &input->step[k]));
-        }
+        json_t *object = json_object();
         set(object, "name", string(json, input->node->name));
         set(object, "shape", shape(input->node->type.shape));
-        set(object, "preprocess", steps);
+        set(object, "preprocess", preprocess(json, input));
         json_array_append_new(list, object);
     }
     return list;
@@ -215,19 +221,25 @@ static json_t *nodes(struct json *json, const struct graph *graph)
 
 /* ---- outputs and the whole ---- */
 
+static json_t *labels(struct json *json, const struct graph_output *output)
+{
+    json_t *list = output->labels ? json_array() : json_null();
+    for (int64_t k = 0; output->labels && k < output->n_labels; k++) {
+        json_array_append_new(list, string(json, output->labels[k]));
+    }
+    return list;
+}
+
 static json_t *outputs(struct json *json, const struct graph *graph)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < graph->n_output; i++) {
         const struct graph_output *output = &graph->output[i];
-        json_t *object = json_object(), *labels = output->labels ? json_array() : json_null();
-        for (int64_t k = 0; output->labels && k < output->n_labels; k++) {
-            json_array_append_new(labels, string(json, output->labels[k]));
-        }
+        json_t *object = json_object();
         set(object, "name", string(json, output->name));
         set(object, "value", string(json, output->node->name));
         set(object, "shape", shape(output->node->type.shape));
-        set(object, "labels", labels);
+        set(object, "labels", labels(json, output));
         json_array_append_new(list, object);
     }
     return list;
@@ -237,6 +249,30 @@ static int add_to_text(const char *bytes, size_t n, void *text)
 {
     text_put(text, bytes, n);
     return 0;
+}
+
+/* As text in the arena; gives the tree back. */
+static char *dump(struct json *json, json_t *value)
+{
+    struct text text = {.arena = json->arena};
+    int failed = json_dump_callback(value, add_to_text, &text, JSON_REAL_PRECISION(json->digits));
+    json_decref(value);
+    if (failed) {
+        out_of_memory(text.length);
+    }
+    return arena_copy(json->arena, text_string(&text), text.length);
+}
+
+char *graph_preprocess_json(struct arena *arena, const struct graph_input *input)
+{
+    struct json json = {arena, 1};
+    return dump(&json, preprocess(&json, input));
+}
+
+char *graph_labels_json(struct arena *arena, const struct graph_output *output)
+{
+    struct json json = {arena, 1};
+    return dump(&json, labels(&json, output));
 }
 
 char *graph_json(struct arena *arena, const struct graph *graph)
@@ -254,11 +290,5 @@ char *graph_json(struct arena *arena, const struct graph *graph)
     set(totals, "parameters", json_integer(graph_params(graph)));
     set(totals, "macs", json_integer(graph_macs(graph)));
     set(object, "totals", totals);
-    struct text text = {.arena = arena};
-    int failed = json_dump_callback(object, add_to_text, &text, JSON_REAL_PRECISION(json.digits));
-    json_decref(object);
-    if (failed) {
-        out_of_memory(text.length);
-    }
-    return arena_copy(arena, text_string(&text), text.length);
+    return dump(&json, object);
 }
