@@ -92,7 +92,7 @@ static Onnx__ValueInfoProto *value_info(struct exporter *x, const char *name, st
     return info;
 }
 
-/* What the outputs need, and which values have a batch. The indices of take() are no value of ONNX's graph. */
+/* What the outputs need, which values have a batch, which borders pools read. The indices of take() are no value of ONNX's graph. */
 static void mark_values(struct exporter *x)
 {
     const struct graph *g = x->graph;
@@ -108,6 +108,8 @@ static void mark_values(struct exporter *x)
         x->value[n->id].batched = n->op == OP_input;
         for (int k = 0; k < n->n_in; k++)
             x->value[n->id].batched |= x->value[n->in[k]->id].batched;
+        if ((n->op == OP_max_pool || n->op == OP_avg_pool) && n->in[0]->op == OP_pad)
+            x->value[n->in[0]->id].guarded = !n->in[0]->attrs.reflect && x->value[n->id].batched;
     }
 }
 

@@ -37,6 +37,7 @@ struct value { /* of a node, by its id */
     const char *spread; /* the same with a batch axis, where it has none; NULL: nobody needed that */
     bool live; /* an output needs it */
     bool batched;
+    bool guarded; /* a border of zeros that a pool reads: see export_pad() */
 };
 
 struct exporter {

@@ -41,9 +41,23 @@ static const char *padded(struct exporter *x, const struct node *n, const char *
     return out;
 }
 
+/* ONNX Runtime joins a Pad of zeros with a pool behind it, though a MaxPool's padding is no zero, an AveragePool may not count
+ * it, and no pool takes more than its kernel. So an axis comes between them. */
+static void export_guarded_pad(struct exporter *x, const struct node *n)
+{
+    const struct shape *from = &n->in[0]->type.shape;
+    struct axes apart = {5, {0, from->dim[0], 1, from->dim[1], from->dim[2]}};
+    const char *in = reshape(x, n, input(x, n, 0), part(x, n, "apart"), apart);
+    const char *out = padded(x, n, in, part(x, n, "pad"), apart.n, n->attrs.pad);
+    reshape(x, n, out, value_of(x, n), result_axes(x, n, 0));
+}
+
 void export_pad(struct exporter *x, const struct node *n)
 {
-    padded(x, n, input(x, n, 0), value_of(x, n), n->type.shape.rank + is_batched(x, n), n->attrs.pad);
+    if (x->value[n->id].guarded)
+        export_guarded_pad(x, n);
+    else
+        padded(x, n, input(x, n, 0), value_of(x, n), n->type.shape.rank + is_batched(x, n), n->attrs.pad);
 }
 
 /* ---- convolutions ---- */
@@ -199,28 +213,59 @@ static int64_t reach(const struct node *n, int i)
     return behind > 0 ? behind : 0;
 }
 
-/* Cells that only a window of a `ceil` pool covers never count; those of the padding do if count_pad. So where both are
- * there, the padding becomes a part of the input. */
-void export_pool(struct exporter *x, const struct node *n)
+static Onnx__NodeProto *emit_pool(struct exporter *x, const struct node *n, const char *op, const char *out,
+                                  const char *in, struct axes pads)
+{
+    Onnx__NodeProto *made = EMIT(x, n, op, out, in);
+    set_ints(x, made, "kernel_shape", pair(n->attrs.kernel));
+    set_ints(x, made, "strides", pair(n->attrs.stride));
+    set_ints(x, made, "pads", pads);
+    return made;
+}
+
+/* By how many cells window o of axis i divides. */
+static int64_t counted(const struct node *n, int i, int64_t o)
+{
+    int64_t size = n->in[0]->type.shape.dim[1 + i], pad = n->attrs.pad[i], border = n->attrs.count_pad ? pad : 0;
+    int64_t first = o * n->attrs.stride[i] - pad, last = first + n->attrs.kernel[i];
+    return (last < size + border ? last : size + border) - (first > -border ? first : -border);
+}
+
+/* kernel / counted for each window: from an average over all its cells to the one that is asked for. */
+static const char *shares(struct exporter *x, const struct node *n)
+{
+    int64_t rows = n->type.shape.dim[1], columns = n->type.shape.dim[2];
+    double *share = NEW_ARRAY(x->arena, double, rows *columns),
+           cells = (double)(n->attrs.kernel[0] * n->attrs.kernel[1]);
+    for (int64_t o = 0; o < rows * columns; o++)
+        share[o] = cells / (double)(counted(n, 0, o / columns) * counted(n, 1, o % columns));
+    struct initializer made = {
+        part(x, n, "shares"), ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, {2, {rows, columns}}, .real = share};
+    add_initializer(x, &made);
+    return made.name;
+}
+
+/* ONNX counts all cells outside of the input, or none; some count where a `ceil` pool hangs over a padding that counts. */
+static void export_avg_pool(struct exporter *x, const struct node *n)
 {
     const struct attrs *a = &n->attrs;
-    bool average = n->op == OP_avg_pool, counts = average && a->count_pad;
-    struct axes pads = {4, {a->pad[0], a->pad[1], reach(n, 0), reach(n, 1)}};
-    const char *in = flat_input(x, n, 0, 3);
-    if (counts && pool_overhangs(n)) {
-        in = padded(x, n, in, part(x, n, "pad"), 4, a->pad);
-        for (int i = 0; i < 2; i++) {
-            pads.size[i] = 0;
-            pads.size[2 + i] = pads.size[2 + i] > a->pad[i] ? pads.size[2 + i] - a->pad[i] : 0;
-        }
-        counts = false;
+    bool all = a->count_pad && !pool_overhangs(n), some = a->count_pad && !all;
+    struct axes pads = {4, {a->pad[0], a->pad[1], all ? a->pad[0] : reach(n, 0), all ? a->pad[1] : reach(n, 1)}};
+    const char *in = flat_input(x, n, 0, 3), *out = some ? part(x, n, "all") : flat_result(x, n, 3);
+    set_int(x, emit_pool(x, n, "AveragePool", out, in, pads), "count_include_pad", all || some);
+    if (some)
+        EMIT(x, n, "Mul", flat_result(x, n, 3), out, shares(x, n));
+    unflatten(x, n, 3);
+}
+
+void export_pool(struct exporter *x, const struct node *n)
+{
+    struct axes pads = {4, {n->attrs.pad[0], n->attrs.pad[1], reach(n, 0), reach(n, 1)}};
+    if (n->op == OP_avg_pool) {
+        export_avg_pool(x, n);
+        return;
     }
-    Onnx__NodeProto *made = EMIT(x, n, average ? "AveragePool" : "MaxPool", flat_result(x, n, 3), in);
-    set_ints(x, made, "kernel_shape", pair(a->kernel));
-    set_ints(x, made, "strides", pair(a->stride));
-    set_ints(x, made, "pads", pads);
-    if (average)
-        set_int(x, made, "count_include_pad", counts);
+    emit_pool(x, n, "MaxPool", flat_result(x, n, 3), flat_input(x, n, 0, 3), pads);
     unflatten(x, n, 3);
 }
 
