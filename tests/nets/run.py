@@ -4,6 +4,12 @@ Weights and input are filled by the rule at the top of compiler/weights/syntheti
 maps exercise the ceil and pad rules. Single logits are compared relative to the mean |logit|, `sum` and `sum_abs` relative to
 sum_abs: 1e-6 in the interpreter, 2e-4 in float32 programs. A program gives the same bits for one thread and two.
 Every network runs in the interpreter, the smallest of each family as a program of every target; ALL=1: all of both.
+
+The rows of resnet152, resnetblur50, wide_resnet101_2, resnext101_32x4d, resnext29_16x64d, seresnext101_32x4d, senet154,
+legacy_senet154, ecaresnet50d and skresnet34 were printed by tests/peers/models.py, from timm's definitions; that script gives the other
+rows of its networks, too, which were made from the authors' and torchvision's.
+
+Parameters and multiply-adds are compared with tests/tables/published.tsv.
 """
 
 import re
@@ -13,14 +19,15 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tables")]
 from golden import build_fashion, networks  # and with it the path to what the next two import
 import heads
 import layers
+import published
 from tap import ALL, BUILD, TARGETS, Failure, Skip, expect_done, main, run
 
-SMALLEST = ["resnet18", "resnet50d", "wide_resnet50_2", "resnext50_32x4d", "seresnet18", "seresnext50_32x4d",
-            "res2net50_14w_8s", "res2net50_v1b", "resnext29_8x64d"]
+SMALLEST = ["resnet18", "resnetblur50", "wide_resnet50_2", "resnext50_32x4d", "seresnet18", "seresnext50_32x4d", "ecaresnet50d",
+            "skresnet18", "res2net50_14w_8s", "res2net50_v1b", "resnext29_8x64d"]
 OUT = BUILD / "tests" / "nets"
 
 
@@ -55,6 +62,15 @@ def check_batch(net):
         raise Failure("batch 1 and batch 4 give different bits")
 
 
+def check_published(row):
+    """What `netc show` counts is what was published, at the precision printed there."""
+    if not row.exists:
+        raise Skip(f"netdefs/{row.network}.net is not there")
+    parameters, macs = row.count()
+    if not row.agrees(parameters, macs):
+        raise Failure(f"{parameters} parameters and {macs / 1e9:.4f} G multiply-adds; published: {row.parameters}, {row.gmacs}")
+
+
 PICTURES = Path("/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz")
 cases = []
 for net in networks(OUT):
@@ -64,6 +80,8 @@ for net in networks(OUT):
     if ALL or net.name in SMALLEST:
         for target in TARGETS:
             cases.append((f"nets/{net.name} {target}", lambda net=net, target=target: net.check_program(target)))
+for row in published.rows():
+    cases.append((f"nets/{' '.join([row.network, *row.options])} as published ({row.source})", lambda row=row: check_published(row)))
 for net in ("resnext", "res2net"):
     cases.append((f"nets/fashion_{net} classifies", lambda net=net: check_demo(net)))
     cases.append((f"nets/fashion_{net} in batches", lambda net=net: check_batch(net)))
