@@ -21,7 +21,6 @@ class Row:
         self.options = fields["options"].split()
         self.parameters, self.gmacs = fields["parameters"], fields["gmacs"]
         self.without = fields["scope"].split()[1:]
-        self.exists = (ROOT / "netdefs" / f"{self.network}.net").exists()
 
     def count(self):
         """(parameters, multiply-adds) by netc."""
