@@ -20,6 +20,9 @@ import torch
 import torchvision
 from torch import nn
 
+import more_models
+from more_models import ATTENTION
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "torch"))
 import synthetic
 
@@ -29,7 +32,7 @@ RESNET = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnet5
 SKNET = ["skresnet18", "skresnet34", "skresnet50", "skresnext50_32x4d"]
 LEGACY = ["legacy_seresnet50", "legacy_seresnext50_32x4d", "legacy_senet154"]
 CIFAR = {"resnext29_8x64d": 8, "resnext29_16x64d": 16}
-NETWORKS = RESNET + SKNET + LEGACY + list(CIFAR)
+NETWORKS = RESNET + SKNET + LEGACY + list(CIFAR) + more_models.NETWORKS
 TORCHVISION = [name for name in RESNET if name in torchvision.models.__dict__]
 
 
@@ -71,8 +74,8 @@ def empty():
     return mock.patch.multiple(nn.init, **{name: leave for name in names})
 
 
-def build(name, library="timm", output_stride=None, **options):
-    """A module; `options` are netc's: blocks, cardinality, width, classes."""
+def build(name, library="timm", output_stride=None, image=None, **options):
+    """A module; `options` are netc's: blocks, cardinality, width, classes and others that a family has."""
     names = {"blocks": "layers", "width": "base_width", "classes": "num_classes"}
     options = {names.get(key, key): value for key, value in options.items()}
     if library == "torchvision":
@@ -86,6 +89,8 @@ def build(name, library="timm", output_stride=None, **options):
         dilate(model, output_stride or 32)
         return model
     options["output_stride"] = output_stride or 32
+    if name in more_models.NETWORKS:
+        return more_models.build(name, image, **options)
     if name in SKNET:
         make = timm.models.sknet._create_skresnet
         with mock.patch.object(timm.models.sknet, "_create_skresnet", lambda *names, **own: make(*names, **{**own, **options})):
@@ -103,16 +108,16 @@ def tensors(name, library="timm"):
 def run(name, image, **options):
     """All outputs, float64, for the synthetic weights and input: logits, and c2, c3, ... behind the stages."""
     with empty():
-        model = build(name, **options).double().eval()
+        model = build(name, image=image, **options).double().eval()
     with torch.no_grad():
         for key, value in model.state_dict().items():
             if not key.endswith("num_batches_tracked"):
                 value.copy_(torch.from_numpy(synthetic.parameter(key, list(value.shape))))
     outputs = {}
-    for index in range(1, 5):
-        if hasattr(model, f"layer{index}"):
-            keep = lambda module, inputs, result, at=f"c{index + 1}": outputs.update({at: result[0].numpy()})
-            getattr(model, f"layer{index}").register_forward_hook(keep)
+    stages = getattr(model, "stages", None) or [getattr(model, f"layer{i}") for i in range(1, 5) if hasattr(model, f"layer{i}")]
+    for index, stage in enumerate(stages):
+        keep = lambda module, inputs, result, at=f"c{index + 2}": outputs.update({at: result[0].numpy()})
+        stage.register_forward_hook(keep)
     with torch.no_grad():
         outputs["logits"] = model(torch.from_numpy(synthetic.network_input([3, image, image])))[0].numpy()
     return outputs
@@ -120,7 +125,7 @@ def run(name, image, **options):
 
 def main():
     for name in sys.argv[1:]:
-        image = 32 if name in CIFAR else 72
+        image = 32 if name in CIFAR else 256 if name in ATTENTION else 72
         logits = run(name, image)["logits"]
         count = sum(int(np.prod(shape)) for key, shape in tensors(name).items() if not key.endswith(("running_mean", "running_var")))
         numbers = [logits[0], logits[1], logits[-1], logits.sum(), np.abs(logits).sum()]

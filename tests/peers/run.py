@@ -19,6 +19,8 @@ import safetensors_numpy
 import synthetic
 from tap import ALL, BUILD, NETC, TARGETS, Failure, Skip, expect_done, main, netc, run
 
+from more_cases import BUILT as MORE_BUILT, SAMPLE as MORE
+
 try:
     import models
 except ImportError as missing:
@@ -126,6 +128,9 @@ SAMPLE = [
 ]
 BUILT = ["resnet50d", "skresnet18"]
 
+SAMPLE += [Case(name, image, **options) for name, image, options in MORE]
+BUILT += MORE_BUILT
+
 cases = []
 for name in models.NETWORKS if models else ["networks"]:
     cases.append((f"peers/{name} tensors of timm", lambda name=name: check_tensors(name, "timm")))
@@ -134,6 +139,9 @@ for name in models.NETWORKS if models else ["networks"]:
 whole = []
 if ALL and models:
     for name in models.NETWORKS:
+        if name in models.ATTENTION:
+            whole.append(Case(name, 256))
+            continue
         sizes = ((33, 2), (33, 1)) if name in models.CIFAR else ((72, 16), (72, 8))
         whole += [Case(name, sizes[0][0] + 1), *(Case(name, image, output_stride=stride) for image, stride in sizes)]
 for case in SAMPLE + whole:
