@@ -136,11 +136,33 @@ static bool is_fixed_filter(const struct node *node)
     return kernel->op == OP_constant;
 }
 
+/* A local convolution as descriptions write it (netdefs/blocks/cot.net): a sum over products of unfolded windows and weights. */
+static bool is_local_convolution(const struct node *node)
+{
+    if (node->op != OP_sum || node->n_in != 1 || node->in[0]->op != OP_mul) {
+        return false;
+    }
+    const struct node *product = node->in[0];
+    for (int i = 0; i < product->n_in; i++) {
+        const struct node *windows = product->in[i];
+        while (windows->op == OP_reshape) {
+            windows = windows->in[0];
+        }
+        if (windows->op == OP_unfold) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int64_t node_macs(const struct node *node)
 {
     const struct shape *out = &node->type.shape;
     if (is_fixed_filter(node)) {
         return 0;
+    }
+    if (is_local_convolution(node)) {
+        return shape_elements(node->in[0]->type.shape);
     }
     if (node->op == OP_conv) {
         const struct shape *in = &node->in[0]->type.shape;
