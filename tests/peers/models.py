@@ -21,6 +21,7 @@ import torchvision
 from torch import nn
 
 import more_models
+import papers
 from more_models import ATTENTION
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "torch"))
@@ -32,7 +33,7 @@ RESNET = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnet5
 SKNET = ["skresnet18", "skresnet34", "skresnet50", "skresnext50_32x4d"]
 LEGACY = ["legacy_seresnet50", "legacy_seresnext50_32x4d", "legacy_senet154"]
 CIFAR = {"resnext29_8x64d": 8, "resnext29_16x64d": 16}
-NETWORKS = RESNET + SKNET + LEGACY + list(CIFAR) + more_models.NETWORKS
+NETWORKS = RESNET + SKNET + LEGACY + list(CIFAR) + more_models.NETWORKS + papers.NETWORKS
 TORCHVISION = [name for name in RESNET if name in torchvision.models.__dict__]
 
 
@@ -80,6 +81,8 @@ def build(name, library="timm", output_stride=None, image=None, **options):
     options = {names.get(key, key): value for key, value in options.items()}
     if library == "torchvision":
         return getattr(torchvision.models, name)(weights=None)
+    if name in papers.NETWORKS:
+        return papers.build(name, image or 224, **options)
     if name in CIFAR:
         return Cifar(output_stride or 4, **{"cardinality": CIFAR[name], **options})
     if name in LEGACY:
@@ -125,7 +128,7 @@ def run(name, image, **options):
 
 def main():
     for name in sys.argv[1:]:
-        image = 32 if name in CIFAR else 256 if name in ATTENTION else 72
+        image = 32 if name in CIFAR else 256 if name in ATTENTION else 224 if name == "aa_resnet50" else 72
         logits = run(name, image)["logits"]
         count = sum(int(np.prod(shape)) for key, shape in tensors(name).items() if not key.endswith(("running_mean", "running_var")))
         numbers = [logits[0], logits[1], logits[-1], logits.sum(), np.abs(logits).sum()]

@@ -21,5 +21,10 @@ SAMPLE = [
     ("halonet26t", 160, {"block_size": 5, "halo": 2}),
     ("lambda_resnet26t", 96, {"reach": 5}),
     ("lambda_resnet26rpt_256", 96, {"tables": 96}),
+    ("aa_resnet50", 97, {"tables": 97, **SHORT}),
+    ("aa_resnet50", 64, {"tables": 64, "heads": 4, "key_share": 0.4, "value_share": 0.25, **SHORT}),
+    ("sasa_resnet50", 64, dict(SHORT)),
+    ("sasa_resnet50", 72, {"kernel": 5, "heads": 4, **SHORT}),
+    ("sasa_resnet50", 65, {"kernel": 3, "conv_stem": "true", **SHORT}),
 ]
-BUILT = ["resnest50", "res2next50", "lambda_resnet26rpt_256"]
+BUILT = {("resnest50", 97), ("res2next50", 72), ("lambda_resnet26rpt_256", 96), ("aa_resnet50", 97), ("sasa_resnet50", 65)}

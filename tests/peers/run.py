@@ -129,23 +129,29 @@ SAMPLE = [
 BUILT = ["resnet50d", "skresnet18"]
 
 SAMPLE += [Case(name, image, **options) for name, image, options in MORE]
-BUILT += MORE_BUILT
 
 cases = []
 for name in models.NETWORKS if models else ["networks"]:
-    cases.append((f"peers/{name} tensors of timm", lambda name=name: check_tensors(name, "timm")))
+    origin = "our modules" if models and name in models.papers.NETWORKS else "timm"
+    cases.append((f"peers/{name} tensors of {origin}", lambda name=name, origin=origin: check_tensors(name, origin)))
     if models and name in models.TORCHVISION:
         cases.append((f"peers/{name} tensors of torchvision", lambda name=name: check_tensors(name, "torchvision")))
 whole = []
 if ALL and models:
     for name in models.NETWORKS:
-        if name in models.ATTENTION:
-            whole.append(Case(name, 256))
+        if name in models.ATTENTION + models.papers.NETWORKS:
+            whole.append(Case(name, 256, tables=256) if name == "aa_resnet50" else Case(name, 256))
             continue
         sizes = ((33, 2), (33, 1)) if name in models.CIFAR else ((72, 16), (72, 8))
         whole += [Case(name, sizes[0][0] + 1), *(Case(name, image, output_stride=stride) for image, stride in sizes)]
+
+
+def built(case):
+    return case not in whole and (case.name in BUILT or (case.name, case.image) in MORE_BUILT)
+
+
 for case in SAMPLE + whole:
     cases.append((f"peers/{case.title} interpreter", case.check_interpreter))
-    for target in TARGETS if ALL and case not in whole else ["native"] if case.name in BUILT and case not in whole else []:
+    for target in TARGETS if ALL and case not in whole else ["native"] if built(case) else []:
         cases.append((f"peers/{case.title} {target}", lambda case=case, target=target: case.check_program(target)))
 main(cases)
