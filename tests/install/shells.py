@@ -12,8 +12,8 @@ from pathlib import Path
 from tap import ROOT, SANITISED, Failure, Skip, expect_done, netc, run
 
 COMPLETION = ROOT / "share/completion"
-# A folder with these files; `b c.net` has a net of two parameters, `two.net` two nets.
-FILES = {"b c.net": "# About it.\nnet one(width = 4, sizes = [1, 2]) { }\n",
+# A folder with these files; `q c.net` has a net of two parameters, `two.net` two nets.
+FILES = {"q c.net": "# About it.\nnet one(width = 4, sizes = [1, 2]) { }\n",
          "two.net": "net left() { }\nnet right() { }\n", "plain.net": "", "other.txt": "",
          "w.safetensors": "", "x.npy": "", "g.ir": "", "sub/": None, "nets/mine.net": "net mine(depth = 3) { }\n"}
 # What is typed, with Tab behind it; what the last word may become. "..." : these, among others.
@@ -27,7 +27,7 @@ LINES = [
     ("netc show --ir=after:fuse", ["--ir=after:fuse_epilogues"]),
     ("netc show --ir=after:low", ["--ir=after:lower"]),
     ("netc show --para", ["--params"]),
-    ("netc show 'b c.net' -D ", ["width=", "sizes="]),
+    ("netc show 'q c.net' -D ", ["width=", "sizes="]),
     ("netc show -D wid=3 two.net --define=", ["--define="]),
     ("netc show resnet50 -D class", ["classes="]),
     ("netc show two.net:", ["two.net:left", "two.net:right"]),
@@ -35,7 +35,7 @@ LINES = [
     ("netc show -I nets min", ["mine"]),
     ("netc show --import-dir=nets mine -D ", ["depth="]),
     ("netc check pl", ["plain.net"]),
-    ("netc check b", ["b c.net"]),
+    ("netc check q", ["q c.net"]),
     ("netc check g", ["g.ir"]),
     ("netc check oth", ["other.txt"]),  # no file that fits: any
     ("netc build --weights=w", ["--weights=w.safetensors"]),

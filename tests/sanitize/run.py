@@ -32,7 +32,8 @@ LIBRARIES = re.search(r'"(-ljansson [^"]*)"', (ROOT / "compiler/build.c").read_t
 TINY = ["-D", "image=32", "-D", "blocks=[1, 1, 1, 1]"]
 # The smallest network of each family of README's table.
 FAMILIES = {"ResNet": ("resnet18", ["-D", "image=32"]), "Wide ResNet": ("wide_resnet50_2", TINY), "ResNeXt": ("resnext50_32x4d", TINY),
-            "SE-ResNet, SE-ResNeXt": ("seresnext50_32x4d", TINY), "Res2Net": ("res2net50_48w_2s", TINY)}
+            "SE-ResNet, SE-ResNeXt, SENet": ("seresnext50_32x4d", TINY), "ECA-ResNet": ("ecaresnet50d", TINY),
+            "SKNet": ("skresnet18", TINY), "Res2Net": ("res2net50_48w_2s", TINY)}
 FASHION = ("resnext", "res2net")
 
 
@@ -170,7 +171,7 @@ def valgrind_compiler():
 def cases():
     chosen = [(f"fashion {net}", *fashion(net), True) for net in FASHION]
     if ALL:
-        small = {"resnext29_8x64d": ["-D", "blocks=[1, 1, 1]"]}
+        small = {name: ["-D", "blocks=[1, 1, 1]"] for name in ("resnext29_8x64d", "resnext29_16x64d")}
         chosen += [(path.stem, *published(path.stem, small.get(path.stem, ["-D", "image=64"])), False)
                    for path in sorted((ROOT / "netdefs").glob("*.net"))]
     else:
