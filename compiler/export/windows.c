@@ -205,9 +205,12 @@ void export_convolve(struct exporter *x, const struct node *n)
 
 /* ---- pools ---- */
 
-/* How many cells behind the input the last window reaches, along axis i. */
-static int64_t reach(const struct node *n, int i)
+/* The padding behind the input along axis i: as far as the last window reaches, which with `ceil` may be more or less than
+ * the padding in front. Without, both are the same, as engines and converters know it best. */
+static int64_t behind_input(const struct node *n, int i)
 {
+    if (!n->attrs.ceil)
+        return n->attrs.pad[i];
     int64_t behind = (n->type.shape.dim[1 + i] - 1) * n->attrs.stride[i] + n->attrs.kernel[i] - n->attrs.pad[i] -
                      n->in[0]->type.shape.dim[1 + i];
     return behind > 0 ? behind : 0;
@@ -250,7 +253,8 @@ static void export_avg_pool(struct exporter *x, const struct node *n)
 {
     const struct attrs *a = &n->attrs;
     bool all = a->count_pad && !pool_overhangs(n), some = a->count_pad && !all;
-    struct axes pads = {4, {a->pad[0], a->pad[1], all ? a->pad[0] : reach(n, 0), all ? a->pad[1] : reach(n, 1)}};
+    struct axes pads = {
+        4, {a->pad[0], a->pad[1], all ? a->pad[0] : behind_input(n, 0), all ? a->pad[1] : behind_input(n, 1)}};
     const char *in = flat_input(x, n, 0, 3), *out = some ? part(x, n, "all") : flat_result(x, n, 3);
     set_int(x, emit_pool(x, n, "AveragePool", out, in, pads), "count_include_pad", all || some);
     if (some)
@@ -260,7 +264,7 @@ static void export_avg_pool(struct exporter *x, const struct node *n)
 
 void export_pool(struct exporter *x, const struct node *n)
 {
-    struct axes pads = {4, {n->attrs.pad[0], n->attrs.pad[1], reach(n, 0), reach(n, 1)}};
+    struct axes pads = {4, {n->attrs.pad[0], n->attrs.pad[1], behind_input(n, 0), behind_input(n, 1)}};
     if (n->op == OP_avg_pool) {
         export_avg_pool(x, n);
         return;
