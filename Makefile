@@ -200,12 +200,22 @@ fuzz: all ## fuzz the readers, FUZZ_SECONDS=20 each
 
 fuzzers: $(FUZZERS)
 
-# What is not written yet says so and fails.
-bench tables: all
-	@[ -x tests/$@/run ] || { echo "make $@: tests/$@/run is not written yet" >&2; exit 1; }
-	@tests/$@/run
-bench:  ## measure latency and share of the processor's peak
-tables: ## the networks' published figures beside ours
+# ---- measuring ----
+# The other engines, of pinned versions; several GB, as torch from PyPI brings CUDA along. Without them netc is measured alone.
+build/peers/done: tests/bench/requirements.txt | deps
+	@rm -rf build/peers; mkdir -p build/peers
+	@echo "pip    build/peers (takes some minutes)"
+	@{ /usr/bin/python3 -m venv build/peers && build/peers/bin/pip install -q --disable-pip-version-check -r $< && touch $@; } \
+	   > build/peers.log 2>&1 || echo "build/peers: $$(tail -n 1 build/peers.log): netc is measured alone"
+
+ifneq ($(BENCH_PEERS),0)
+bench: build/peers/done
+endif
+bench: all ## netc's programs and other engines, in turn: latency, ratios, share of the processor's peak
+	@[ -e build/peers/done ] || export BENCH_PEERS=0; $(PYTHON) tests/bench/run
+
+tables: all ## the networks' published figures beside ours
+	@tests/tables/run
 
 # ---- the demo ----
 FASHION = /usr/share/datasets/fashion-mnist
