@@ -100,6 +100,15 @@ def published(name, options):
     return f"netdefs/{name}.net", ["--weights=synthetic", *options]
 
 
+def small(path):
+    """Attention over positions has tables, or blocks, that must fit the picture."""
+    text = path.read_text()
+    if "image = 32," in text:
+        return ["-D", "blocks=[1, 1, 1]"]
+    fitting = {"tables": 64, "block_size": 2}
+    return ["-D", "image=64", *(word for name, size in fitting.items() if f"{name} = " in text for word in ("-D", f"{name}={size}"))]
+
+
 # ---- cases ----
 
 def check_addresses(net, options, target, every_way):
@@ -171,8 +180,7 @@ def valgrind_compiler():
 def cases():
     chosen = [(f"fashion {net}", *fashion(net), True) for net in FASHION]
     if ALL:
-        small = {name: ["-D", "blocks=[1, 1, 1]"] for name in ("resnext29_8x64d", "resnext29_16x64d")}
-        chosen += [(path.stem, *published(path.stem, small.get(path.stem, ["-D", "image=64"])), False)
+        chosen += [(path.stem, *published(path.stem, small(path)), False)
                    for path in sorted((ROOT / "netdefs").glob("*.net"))]
     else:
         chosen += [(name, *published(name, options), False) for name, options in FAMILIES.values()]
