@@ -125,36 +125,36 @@ def check_parameters(model, graph, weights):
 
 # ---- values ----
 
-def interpret(source, name, options, weights, image, layer, timeout):
-    pixels, result = OUT / f"{name}.x.npy", OUT / f"{name}.y.npy"
+def interpret(source, name, options, weights, image, timeout):
+    """All outputs, by name."""
+    pixels, result = OUT / f"{name}.x.npy", OUT / f"{name}.y.safetensors"
     np.save(pixels, image)
-    expect_done(netc("run", source, *options, f"--weights={weights}", "--input", pixels, "--output", result, f"--layer={layer}",
-                     binary=NETC, timeout=timeout), "the interpreter")
-    values = np.load(result)
+    expect_done(netc("run", source, *options, f"--weights={weights}", "--input", pixels, "--output", result, binary=NETC,
+                     timeout=timeout), "the interpreter")
+    values = safetensors_numpy.load(str(result))[0]
     pixels.unlink()
     result.unlink()
     return values
 
 
-def check(source, name, options=(), weights="synthetic", binary=NETC, timeout=120, alone=True):
-    """All of it, for a net with one input; every output up to the sixteenth. Returns the model."""
-    graph, outputs = outputs_of(source, [option for option in options if not option.startswith("--batch")])
-    model = export(source, name, options, weights, binary)
-    fixed = [int(option.split("=")[1]) for option in options if option.startswith("--batch")]
-    check_shapes(model, graph, fixed[0] if fixed else "N")
+def check(source, name, options=(), weights="synthetic", binary=NETC, timeout=120, batch=None, interpreted=(0, 2)):
+    """All of it, for a net with one input: the images of `interpreted` are judged alone (unless the batch is fixed) and among
+    three. Returns the model."""
+    graph, outputs = outputs_of(source, options)
+    model = export(source, name, [*options, f"--batch={batch}"] if batch else options, weights, binary)
+    check_shapes(model, graph, batch or "N")
     check_parameters(model, graph, weights)
     pixels = images(graph["inputs"][0]["shape"])
     runner, port = session(model), graph["inputs"][0]["name"]
     names = [output["name"] for output in outputs]
     if [output.name for output in runner.get_outputs()] != names:
         raise Failure(f"outputs {[output.name for output in runner.get_outputs()]}, not {names}")
-    together = runner.run(names, {port: pixels})
-    first = runner.run(names, {port: pixels[:1]}) if alone else [values[:1] for values in together]
-    plain = [option for option in options if not option.startswith("--batch")]
-    for i, output in enumerate(outputs):
-        for image in (0, 2):
-            wanted = interpret(source, name, plain, weights, pixels[image], output["value"], timeout)
-            values_of(together[i][image:image + 1], wanted, TOLERANCE, f"{output['name']} of image {image} in a batch")
-            if image == 0:
-                values_of(first[i], wanted, TOLERANCE, f"{output['name']} of an image alone")
+    together = dict(zip(names, runner.run(names, {port: pixels})))
+    for i in interpreted:
+        wanted = interpret(source, name, options, weights, pixels[i], timeout)
+        alone = dict(zip(names, runner.run(names, {port: pixels[i:i + 1]}))) if not batch else {}
+        for output in names:
+            values_of(together[output][i:i + 1], wanted[output], TOLERANCE, f"{output} of image {i} in a batch")
+            if alone:
+                values_of(alone[output], wanted[output], TOLERANCE, f"{output} of image {i} alone")
     return model

@@ -85,10 +85,10 @@ def settings(source, small):
 def network_case(source, small):
     def case():
         options = settings(source, small)
-        check(source, f"net_{source.stem}", options, timeout=600)
-        if "features" in source.read_text():
-            check(source, f"features_{source.stem}", [*options, "-D", "features=true"], timeout=600)
-    return f"{source.relative_to(ROOT / 'netdefs').with_suffix('')}", case
+        if re.search(r"\bfeatures\s*=", source.read_text()):
+            options += ["-D", "features=true"]
+        check(source, f"net_{source.stem}", options, timeout=600, interpreted=[2])
+    return source.stem, case
 
 
 def network_cases():
@@ -127,8 +127,8 @@ def check_batch():
     fixed = session(model).run(None, {"pixels": pixels})[0]
     free = session(export(source, "free")).run(None, {"pixels": pixels})[0]
     values_of(fixed, free, 1e-6, "logits")
-    check(f"{HERE / 'operators.net'}:loose", "loose_fixed", ["--batch=3"], alone=False)
-    check(f"{HERE / 'operators.net'}:kernels_of_images", "kernels_fixed", ["--batch=3"], alone=False)
+    for net in ("loose", "kernels_of_images"):
+        check(f"{HERE / 'operators.net'}:{net}", f"fixed_{net}", batch=BATCH)
 
 
 def check_properties():
