@@ -31,23 +31,25 @@ def outputs_of(source, options=()):
 
 
 def export(source, name, options=(), weights="synthetic", binary=NETC):
-    """The model, loaded; the file goes."""
-    import onnx
+    """The model's file."""
     path = OUT / f"{name}.onnx"
     done = expect_done(netc("export", source, *options, f"--weights={weights}", "-o", path, binary=binary, timeout=300), "netc export")
     if done.out or done.err:
         raise Failure(f"netc export said {done.out}{done.err}")
-    model = onnx.load(str(path))
-    path.unlink()
-    return model
+    return path
 
 
-def session(model):
+def loaded(path):
+    import onnx
+    return onnx.load(str(path))
+
+
+def session(path):
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def values_of(got, wanted, tolerance, what):
@@ -64,17 +66,18 @@ def values_of(got, wanted, tolerance, what):
 # ---- shapes ----
 
 def check_shapes(model, graph, batch):
-    """ONNX finds netc's shapes by itself, N in front, in what the nodes say and in what is inferred; no value has two."""
+    """ONNX finds netc's shapes by itself, without having been told them; the batch is in front of what depends on an input. The model is
+    left without those shapes and without its parameters."""
     import onnx
-    onnx.checker.check_model(model, full_check=True)
-    bare = onnx.ModelProto()
-    bare.CopyFrom(model)
-    del bare.graph.value_info[:]
-    for output in bare.graph.output:
-        output.type.tensor_type.ClearField("shape")
-    inferred = onnx.shape_inference.infer_shapes(bare, check_type=True, strict_mode=True, data_prop=True)
-    shapes = {value.name: dims(value) for value in [*inferred.graph.value_info, *inferred.graph.output]}
     told = {value.name: dims(value) for value in [*model.graph.value_info, *model.graph.output]}
+    del model.graph.value_info[:]
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.raw_data) > 1000:  # the scales of a Resize tell its shape
+            tensor.ClearField("raw_data")
+    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    shapes = {value.name: dims(value) for value in [*inferred.graph.value_info, *inferred.graph.output]}
     wanted = {node["name"]: node["shape"] for node in graph["nodes"] if node["op"] not in ("constant", "parameter")}
     wanted.update({output["name"]: output["shape"] for output in graph["outputs"]})
     unknown = [name for name in told if name not in shapes]
@@ -139,13 +142,18 @@ def interpret(source, name, options, weights, image, timeout):
 
 def check(source, name, options=(), weights="synthetic", binary=NETC, timeout=120, batch=None, interpreted=(0, 2)):
     """All of it, for a net with one input: the images of `interpreted` are judged alone (unless the batch is fixed) and among
-    three. Returns the model."""
+    three."""
+    import onnx
     graph, outputs = outputs_of(source, options)
-    model = export(source, name, [*options, f"--batch={batch}"] if batch else options, weights, binary)
-    check_shapes(model, graph, batch or "N")
+    path = export(source, name, [*options, f"--batch={batch}"] if batch else options, weights, binary)
+    onnx.checker.check_model(str(path), full_check=True)
+    model = loaded(path)
     check_parameters(model, graph, weights)
+    check_shapes(model, graph, batch or "N")
+    del model
     pixels = images(graph["inputs"][0]["shape"])
-    runner, port = session(model), graph["inputs"][0]["name"]
+    runner, port = session(path), graph["inputs"][0]["name"]
+    path.unlink()
     names = [output["name"] for output in outputs]
     if [output.name for output in runner.get_outputs()] != names:
         raise Failure(f"outputs {[output.name for output in runner.get_outputs()]}, not {names}")
@@ -157,4 +165,3 @@ def check(source, name, options=(), weights="synthetic", binary=NETC, timeout=12
             values_of(together[output][i:i + 1], wanted[output], TOLERANCE, f"{output} of image {i} in a batch")
             if alone:
                 values_of(alone[output], wanted[output], TOLERANCE, f"{output} of image {i} alone")
-    return model

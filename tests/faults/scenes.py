@@ -259,6 +259,7 @@ def scenes():
     source = ("build", "small.net", "--kind=source", "-o", "s")
     yield netc("source", *source, "--weights=w.safetensors", earlier=[NETC, *source, "--weights=synthetic", "--parts=3"])
     yield netc("pack", "pack", "small.net", "--weights=w.safetensors", "-o", "new.packed", outputs=["new.packed"])
+    yield netc("export", "export", "small.net", "--weights=w.safetensors", "-o", "m.onnx", outputs=["m.onnx"])
     yield netc("split", "build", "small.net", "--weights=w.safetensors", "--parts=1", "--jobs=1", "-o", "small",
                "--weights-file=new.packed", outputs=["small", "new.packed"])
     yield Scene("answers", [OUT / "fake", "--tensor=x.npy"])
