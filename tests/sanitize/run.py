@@ -33,7 +33,10 @@ TINY = ["-D", "image=32", "-D", "blocks=[1, 1, 1, 1]"]
 # The smallest network of each family of README's table.
 FAMILIES = {"ResNet": ("resnet18", ["-D", "image=32"]), "Wide ResNet": ("wide_resnet50_2", TINY), "ResNeXt": ("resnext50_32x4d", TINY),
             "SE-ResNet, SE-ResNeXt, SENet": ("seresnext50_32x4d", TINY), "ECA-ResNet": ("ecaresnet50d", TINY),
-            "SKNet": ("skresnet18", TINY), "Res2Net": ("res2net50_48w_2s", TINY)}
+            "SKNet": ("skresnet18", TINY), "Res2Net, Res2NeXt": ("res2net50_48w_2s", TINY), "ResNeSt": ("resnest14d", ["-D", "image=32"]),
+            "CoTNet, CoTNeXt, SE-CoTNetD": ("cotnet50", TINY), "BoTNet": ("botnet26t_256", [*TINY, "-D", "tables=32"]),
+            "HaloNet, LambdaResNet": ("halonet26t", [*TINY, "-D", "block_size=1"]),
+            "AA-ResNet, stand-alone attention": ("sasa_resnet50", [*TINY, "-D", "kernel=3"])}
 FASHION = ("resnext", "res2net")
 
 
