@@ -8,66 +8,13 @@
  * What would surprise: the first fault ends the reading, since one damaged byte would otherwise be reported a thousand
  * times; tensors may start at any byte, so elements are fetched with memcpy; holes between tensors are allowed.
  */
-#include "weights/weights.h"
+#include "weights/checkpoint.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { LENGTH_BYTES = 8, LARGEST_HEADER = 100 * 1000 * 1000 };
-
-/* ---- dtypes ---- */
-
-static double widen_f32(const unsigned char *bytes, int64_t i)
-{
-    float value;
-    memcpy(&value, bytes + 4 * i, sizeof value);
-    return value;
-}
-
-static double widen_bf16(const unsigned char *bytes, int64_t i)
-{
-    uint32_t bits = (uint32_t)(bytes[2 * i] | bytes[2 * i + 1] << 8) << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static double widen_f16(const unsigned char *bytes, int64_t i)
-{
-    int bits = bytes[2 * i] | bytes[2 * i + 1] << 8;
-    int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    double size = exponent == 0    ? ldexp(fraction, -24)
-                  : exponent == 31 ? (fraction ? (double)NAN : (double)INFINITY)
-                                   : ldexp(fraction + 1024, exponent - 25);
-    return bits & 0x8000 ? -size : size;
-}
-
-static const struct dtype {
-    const char *name;
-    int bytes;
-    double (*widen)(const unsigned char *, int64_t);
-} dtypes[] = {
-    {"F32", 4, widen_f32}, {"F16", 2, widen_f16}, {"BF16", 2, widen_bf16}, {"F64", 8, NULL},     {"I64", 8, NULL},
-    {"I32", 4, NULL},      {"I16", 2, NULL},      {"I8", 1, NULL},         {"U64", 8, NULL},     {"U32", 4, NULL},
-    {"U16", 2, NULL},      {"U8", 1, NULL},       {"BOOL", 1, NULL},       {"F8_E4M3", 1, NULL}, {"F8_E5M2", 1, NULL},
-};
-
-static const struct dtype *dtype_by_name(const char *name)
-{
-    for (size_t i = 0; i < LENGTH(dtypes); i++) {
-        if (strcmp(dtypes[i].name, name) == 0) {
-            return &dtypes[i];
-        }
-    }
-    return NULL;
-}
 
 /* ---- one entry of the header ---- */
 
@@ -79,9 +26,6 @@ struct reader {
     int64_t data_bytes;
 };
 
-#define FAULT(reader, check, ...) (diag_error_file((reader)->diags, CHECK_##check, (reader)->path, __VA_ARGS__), false)
-enum { SHOWN = 100 }; /* characters of a name out of the file that a message repeats */
-
 static bool read_count(const json_t *value, int64_t *out)
 {
     *out = json_integer_value(value);
@@ -91,7 +35,7 @@ static bool read_count(const json_t *value, int64_t *out)
 static bool read_shape(struct reader *r, const char *name, const json_t *shape, struct tensor *t)
 {
     size_t rank = json_array_size(shape);
-    if (!json_is_array(shape) || rank > 64) {
+    if (!json_is_array(shape) || rank > MOST_DIMENSIONS) {
         return FAULT(r, weights_entry, "the shape of tensor %.*s is no list of at most 64 numbers", SHOWN, name);
     }
     int64_t *dim = NEW_ARRAY(r->arena, int64_t, rank);
@@ -124,9 +68,10 @@ static bool read_bytes(struct reader *r, const char *name, const json_t *offsets
     }
     if (__builtin_mul_overflow(t->elements, element_bytes, &needed) || needed != last - first) {
         return FAULT(r, weights_bytes, "tensor %.*s has %lld bytes, but %lld elements of %s", SHOWN, name,
-                     (long long)(last - first), (long long)t->elements, t->dtype);
+                     (long long)(last - first), (long long)t->elements, t->storage->dtype->name);
     }
-    t->bytes = r->data + first;
+    t->storage->bytes = r->data + first;
+    t->storage->elements = t->elements;
     return true;
 }
 
@@ -141,9 +86,10 @@ static bool read_tensor(struct reader *r, const char *name, const json_t *entry,
     if (!dtype) {
         return FAULT(r, weights_dtype, "tensor %.*s has the unknown dtype \"%.*s\"", SHOWN, name, SHOWN, dtype_name);
     }
-    t->name = arena_copy(r->arena, name, strlen(name));
-    t->dtype = dtype->name;
-    t->widen = dtype->widen;
+    t->given = arena_copy(r->arena, name, strlen(name));
+    t->storage = NEW(r->arena, struct stored);
+    t->storage->key = t->given;
+    t->storage->dtype = dtype;
     return read_shape(r, name, shape, t) && read_bytes(r, name, offsets, dtype->bytes, t);
 }
 
@@ -152,26 +98,27 @@ static bool read_tensor(struct reader *r, const char *name, const json_t *entry,
 static int by_place(const void *a, const void *b)
 {
     const struct tensor *x = a, *y = b;
-    if (x->bytes != y->bytes) {
-        return x->bytes < y->bytes ? -1 : 1;
+    if (x->storage->bytes != y->storage->bytes) {
+        return x->storage->bytes < y->storage->bytes ? -1 : 1;
     }
     return (x->elements > 0) - (y->elements > 0); /* empty tensors before what stands at their place */
 }
 
-static bool no_overlap(struct reader *r, struct safetensors *file)
+static bool no_overlap(struct reader *r, struct checkpoint *file)
 {
     qsort(file->tensor, file->n_tensor, sizeof *file->tensor, by_place);
     for (size_t i = 1; i < file->n_tensor; i++) {
         const struct tensor *before = &file->tensor[i - 1], *t = &file->tensor[i];
-        if (before->bytes + before->elements * dtype_by_name(before->dtype)->bytes > t->bytes) {
-            return FAULT(r, weights_overlap, "the tensors %.*s and %.*s share bytes", SHOWN, before->name, SHOWN,
-                         t->name);
+        const unsigned char *end = before->storage->bytes + before->elements * before->storage->dtype->bytes;
+        if (end > t->storage->bytes) {
+            return FAULT(r, weights_overlap, "the tensors %.*s and %.*s share bytes", SHOWN, before->given, SHOWN,
+                         t->given);
         }
     }
     return true;
 }
 
-static bool read_table(struct reader *r, json_t *header, struct safetensors *file)
+static bool read_table(struct reader *r, json_t *header, struct checkpoint *file)
 {
     const char *name;
     json_t *entry;
@@ -189,12 +136,11 @@ static bool read_table(struct reader *r, json_t *header, struct safetensors *fil
     return no_overlap(r, file);
 }
 
-static bool read_header(struct reader *r, struct safetensors *file)
+static bool read_header(struct reader *r, struct checkpoint *file)
 {
     if (file->length < LENGTH_BYTES) {
         return FAULT(r, weights_header,
-                     "%zu bytes are no safetensors file: it begins with 8 bytes, the length of its header",
-                     file->length);
+                     "%zu bytes are no safetensors file: it begins with 8 bytes, the length of its header", file->length);
     }
     uint64_t length = 0;
     for (int i = LENGTH_BYTES; i-- > 0;) {
@@ -202,7 +148,8 @@ static bool read_header(struct reader *r, struct safetensors *file)
     }
     if (length > LARGEST_HEADER) {
         return FAULT(r, weights_header,
-                     "no safetensors file: its first 8 bytes give a header of %llu bytes, more than %d",
+                     "neither a safetensors file, whose first 8 bytes would give a header of %llu bytes (at most %d), nor "
+                     "one of torch.save",
                      (unsigned long long)length, LARGEST_HEADER);
     }
     if (length > file->length - LENGTH_BYTES) {
@@ -224,49 +171,8 @@ static bool read_header(struct reader *r, struct safetensors *file)
     return fine;
 }
 
-/* ---- the file ---- */
-
-static bool map_file(struct reader *r, int fd, struct safetensors *file)
+bool safetensors_read(struct checkpoint *c)
 {
-    struct stat status;
-    if (fd < 0 || fstat(fd, &status) < 0) {
-        return FAULT(r, file_read, "cannot be opened: %s", strerror(errno));
-    }
-    if (!S_ISREG(status.st_mode)) {
-        return FAULT(r, file_read, "weights are mapped, so they must be an ordinary file");
-    }
-    file->length = (size_t)status.st_size;
-    if (file->length == 0) {
-        return FAULT(r, weights_header, "the file is empty");
-    }
-    void *map = mmap(NULL, file->length, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (map == MAP_FAILED) {
-        return FAULT(r, file_read, "cannot be mapped: %s", strerror(errno));
-    }
-    file->map = map;
-    return true;
-}
-
-bool safetensors_open(struct arena *arena, struct diags *diags, const char *path, struct safetensors *file)
-{
-    struct reader reader = {.arena = arena, .diags = diags, .path = path};
-    *file = (struct safetensors){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe without a writer must not hang */
-    bool mapped = map_file(&reader, fd, file);
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (!mapped || !read_header(&reader, file)) {
-        safetensors_close(file);
-        return false;
-    }
-    return true;
-}
-
-void safetensors_close(struct safetensors *file)
-{
-    if (file->map) {
-        munmap((void *)file->map, file->length);
-    }
-    *file = (struct safetensors){0};
+    struct reader reader = {.arena = c->arena, .diags = c->diags, .path = c->path};
+    return read_header(&reader, c);
 }

@@ -1,4 +1,4 @@
-/* Parameters' values: read from a safetensors file or filled by rule; and the blob of packed weights. */
+/* Parameters' values: read from a checkpoint or filled by rule; and the blob of packed weights. */
 #ifndef NETC_WEIGHTS_H
 #define NETC_WEIGHTS_H
 
@@ -7,39 +7,34 @@
 
 struct weights;
 
-/* "synthetic", or the path of a safetensors file (mapped; header and every offset, dtype, shape checked). NULL after one
- * clear diagnostic. */
-struct weights *weights_open(struct arena *, struct diags *, const char *source);
+struct weights_source {
+    const char *file;          /* "synthetic", or a checkpoint; what it is is told by its content */
+    const char *key;           /* --checkpoint-key: where in a file of torch.save the state_dict is; NULL: at the usual places */
+    const char *renames;       /* --rename: a file, or a name of one in renames/ of a folder; NULL: none */
+    const char *const *folder; /* the import path */
+    int n_folder;
+};
+/* A checkpoint is mapped; its table and every offset, dtype, shape and stride are checked. NULL after one clear diagnostic. */
+struct weights *weights_open_as(struct arena *, struct diags *, const struct weights_source *);
+struct weights *weights_open(struct arena *, struct diags *, const char *file);
 /* Does the file have exactly what the graph loads (as it was elaborated: passes drop parameters)? Missing, surplus and
  * misshapen ones are listed by name with a near match; num_batches_tracked is ignored. */
 bool weights_check(struct weights *, struct diags *, const struct graph *);
-/* A loaded parameter as double (from f32, f16, bf16): writes as many elements as the shape has. What weights_check did
+/* How a checkpoint and a network compare; nothing is told. */
+struct weights_fit {
+    int fitting, misshapen, missing, surplus; /* parameters, but surplus: tensors of the file */
+    int64_t rows;                             /* that all misshapen ones have in the file, if they have the same; else -1 */
+};
+struct weights_fit weights_fit(const struct weights *, const struct graph *);
+/* "[3,4,6,3]": how many blocks the names tell (layer1.0. to layer1.2. are three); NULL: none. */
+const char *weights_stages(struct arena *, const struct weights *);
+size_t weights_tensors(const struct weights *); /* how many the checkpoint has */
+/* A loaded parameter as double (from f32, f16, bf16, f64 rounded to f32): writes as many elements as the shape has. What weights_check did
  * not let pass (a name that is not there, another shape) becomes NaN. */
 void weights_get(struct weights *, const char *name, struct shape, double *out);
-void weights_close(struct weights *);
+void weights_close(struct weights *); /* may be called twice; NULL is nothing */
 /* FNV-1a, 64 bits, of everything loaded: what --info shows. The values count, not the dtype that the file keeps them in. */
 uint64_t weights_digest(struct weights *, const struct graph *);
-
-/* ---- safetensors.c: the table of a mapped file ---- */
-struct tensor { /* an entry of the file; everything about it was checked against the file */
-    const char *name;
-    const char *dtype;          /* "F32" */
-    double (*widen)(const unsigned char *, int64_t i); /* element i as double; NULL: this dtype cannot be a parameter */
-    int rank;
-    const int64_t *dim;
-    int64_t elements;
-    const unsigned char *bytes; /* row-major, little-endian, anywhere */
-    bool used;                  /* weights_check: the graph loads it */
-};
-struct safetensors {
-    const unsigned char *map; /* NULL: closed */
-    size_t length;
-    struct tensor *tensor; /* in order of their bytes */
-    size_t n_tensor;
-};
-/* Maps and checks the file; false after one diagnostic, with nothing left open. Names and table lie in the arena. */
-bool safetensors_open(struct arena *, struct diags *, const char *path, struct safetensors *);
-void safetensors_close(struct safetensors *);
 
 /* The synthetic fill of one tensor (rules at the top of synthetic.c). */
 void synthetic_fill(const char *name, struct shape, double *out); /* rounded to float32 */
