@@ -8,6 +8,7 @@
  * What would surprise: all of it comes from the tables of the command line. How an option's value is completed is read
  * from the word that stands for it there: `after:PASS`, `FILE.npy|synthetic`, `DIR`. A word in small letters is itself.
  */
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,6 +104,21 @@ static void offer_networks(const struct completion *c, const char *typed)
     offer_files("", ".net .ir");
 }
 
+/* A file, or one of those that come with the networks. */
+static void offer_renames(const struct completion *c, const char *prefix, const char *typed)
+{
+    for (int i = 0; i < c->front.n_import_dir; i++) {
+        glob_t files = {0};
+        glob(arena_printf(c->arena, "%s/renames/*.rename", c->front.import_dir[i]), 0, NULL, &files);
+        for (size_t k = 0; k < files.gl_pathc; k++) {
+            const char *name = strrchr(files.gl_pathv[k], '/') + 1;
+            offer(prefix, typed, arena_copy(c->arena, name, strlen(name) - strlen(".rename")), "", "");
+        }
+        globfree(&files);
+    }
+    offer_files(prefix, ".rename");
+}
+
 /* ---- values ---- */
 
 /* One of the words between the | of an option's argument. */
@@ -126,7 +142,10 @@ static void offer_value(const struct completion *c, const struct option_row *opt
     static const struct {
         const char *name;
         void (*offer)(const struct completion *, const char *prefix, const char *typed);
-    } own[] = {{"target", offer_targets}, {"kind", offer_kinds}, {"define", offer_parameters}};
+    } own[] = {{"target", offer_targets},
+               {"kind", offer_kinds},
+               {"define", offer_parameters},
+               {"rename", offer_renames}};
     for (size_t i = 0; i < LENGTH(own); i++) {
         if (strcmp(option->name, own[i].name) == 0) {
             own[i].offer(c, prefix, typed);
@@ -138,7 +157,7 @@ static void offer_value(const struct completion *c, const struct option_row *opt
     while (*rest) {
         size_t length = strcspn(rest, "|]");
         const char *word = arena_copy(c->arena, rest, length);
-        offer_alternative(c, weights && strcmp(word, "FILE") == 0 ? "FILE.safetensors" : word, prefix, typed);
+        offer_alternative(c, weights && strcmp(word, "FILE") == 0 ? "FILE.safetensors .pth .pt .bin" : word, prefix, typed);
         rest += length + (rest[length] != '\0');
     }
 }

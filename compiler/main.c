@@ -37,9 +37,16 @@ struct graph *elaborate(struct netc *n)
 struct graph *elaborate_with_weights(struct netc *n, struct weights **weights)
 {
     struct graph *g = elaborate(n);
-    *weights = g ? weights_open(n->perm, n->diags, n->options.weights) : NULL;
-    if (!*weights || !weights_check(*weights, n->diags, g))
+    const struct front_options *front = &n->options.front;
+    struct weights_source source = {n->options.weights, n->options.checkpoint_key, n->options.rename, front->import_dir,
+                                    front->n_import_dir};
+    *weights = n->weights = g ? weights_open_as(n->perm, n->diags, &source) : NULL;
+    if (!*weights)
         return NULL;
+    if (!weights_check(*weights, n->diags, g)) {
+        suggest_fitting(n, g);
+        return NULL;
+    }
     g->name = n->options.name ? n->options.name : g->name;
     return g;
 }
@@ -110,6 +117,7 @@ int main(int argc, char **argv)
                                       .batch = n.options.front.batch};
     struct text out = {.arena = n.module};
     bool done = run_command(&n, &out);
+    weights_close(n.weights);
     diag_print(n.diags, stderr);
     if (done && out.length && (fwrite(out.bytes, 1, out.length, stdout) != out.length || fflush(stdout) != 0)) {
         fprintf(stderr, "netc: error: standard output cannot be written\n");

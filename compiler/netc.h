@@ -12,6 +12,7 @@ struct netc {
     struct diags *diags;
     struct options options;
     struct pass_context context;
+    struct weights *weights; /* that were opened, to be closed at the end; NULL: none */
 };
 
 struct loop_pass {
@@ -22,7 +23,7 @@ struct loop_pass {
 /* ---- main.c: the pipeline ---- */
 const struct loop_pass *loop_pass_at(size_t i); /* in order; NULL past the last */
 struct graph *elaborate(struct netc *);
-/* The network, called --name, with the weights that belong to it, which the caller closes; NULL after a diagnostic. */
+/* The network, called --name, with the weights that belong to it, which the caller may close early; NULL after a diagnostic. */
 struct graph *elaborate_with_weights(struct netc *, struct weights **);
 struct program *to_program(struct netc *, struct graph *optimised, const char *after);
 struct program *compile(struct netc *, struct graph *elaborated);
@@ -44,6 +45,9 @@ bool pack_file(struct netc *, const struct program *, struct weights *, const st
                struct weights_file *file);
 /* complete.c: `netc --complete WORDS`, what the shells' completions ask. Prints and ends the run. */
 _Noreturn void complete(struct arena *, char **words, int n);
+
+/* suggest.c: after weights_check() has told what of n->weights does not fit the graph: which network would fit them. */
+void suggest_fitting(struct netc *, const struct graph *);
 
 struct graph *read_ir(struct netc *); /* the file as graph IR */
 bool unknown_pass(struct netc *, const char *name); /* reports it; always false */

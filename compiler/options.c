@@ -9,7 +9,7 @@
 static const struct command_row command_info[COMMAND_COUNT] = {
     [COMMAND_BUILD] =
         {"build", "FILE[:NET]", "compile a network to an executable",
-         "Weights are a safetensors file, or `synthetic`: filled by rule, to measure without a checkpoint.\n"
+         "Weights are a checkpoint, or `synthetic`: filled by rule, to measure without one.\n"
          "The program classifies data sets and raw tensors and measures itself: PROG --help.\n"},
     [COMMAND_PACK] =
         {"pack", "FILE[:NET]", "pack a checkpoint for a program of the same network; needs no clang",
@@ -50,6 +50,8 @@ enum {
     LONG_ONLY = 256,
     OPT_TARGET,
     OPT_WEIGHTS,
+    OPT_CHECKPOINT_KEY,
+    OPT_RENAME,
     OPT_BATCH,
     OPT_KEEP,
     OPT_EMIT_C,
@@ -82,7 +84,13 @@ static const struct option_row option_info[] = {
     {R, 'o', "output", "=FILE", "where the output goes: .npy the first, .safetensors all"},
     {K, 'o', "output", "=FILE", "the weights file"},
     {X, 'o', "output", "=FILE.onnx", "the model"},
-    {B | R | K | X, OPT_WEIGHTS, "weights", "=FILE|synthetic", "a safetensors file with the network's parameters"},
+    {B | R | K | X, OPT_WEIGHTS, "weights", "=FILE|synthetic",
+     "a checkpoint with the network's parameters: safetensors, or what torch.save wrote (.pth, .pt, .bin)"},
+    {B | R | K | X, OPT_CHECKPOINT_KEY, "checkpoint-key", "=KEY",
+     "where in a file of torch.save the state_dict is, such as state_dict_ema or ema/model (default: state_dict, model, "
+     "or the file itself)"},
+    {B | R | K | X, OPT_RENAME, "rename", "=FILE",
+     "give the checkpoint's tensors other names by lines FROM -> TO; or one of caffe_resnet, caffe_senet, legacy_se"},
     {B | S | P, OPT_TARGET, "target", "=NAME", "native (default) or a processor family; --target=help lists them"},
     {B, OPT_SYSROOT, "sysroot", "=DIR",
      "headers and libraries of a target of another architecture (default: $NETC_SYSROOT, else what `make "
@@ -287,6 +295,8 @@ static void apply(struct options *o, struct lists *l, int value, const char *arg
     case 'j': o->jobs = number(c, "jobs", argument, 1024); break;
     case OPT_TARGET: target_option(o, argument); break;
     case OPT_WEIGHTS: o->weights = argument; break;
+    case OPT_CHECKPOINT_KEY: o->checkpoint_key = argument; break;
+    case OPT_RENAME: o->rename = argument; break;
     case OPT_BATCH: o->batch = o->front.batch = number(c, "batch", argument, 4096); break;
     case OPT_KIND: o->kind = kind_option(c, argument); break;
     case OPT_NAME: o->name = name_option(c, argument); break;
@@ -353,7 +363,7 @@ static void read_arguments(struct options *o, char **argv, int n)
     if (wanted > 0)
         o->file = o->front.file = argv[wanted - 1];
     if (o->command == COMMAND_BUILD && !o->weights)
-        usage(o->command, "--weights is missing: a safetensors file, or --weights=synthetic to fill them by rule");
+        usage(o->command, "--weights is missing: a checkpoint, or --weights=synthetic to fill them by rule");
     if ((o->command == COMMAND_PACK || o->command == COMMAND_EXPORT) && (!o->weights || !o->output))
         usage(o->command, "--weights and --output are needed");
     if (o->emit_c && (o->output || o->keep))

@@ -41,6 +41,8 @@ struct options {
     const char *name;             /* --name: what the output calls the network; NULL: its own name */
     const char *weights_file;     /* --weights-file: where the packed weights go; NULL: into the output */
     const char *weights, *output, *input;
+    const char *checkpoint_key;   /* --checkpoint-key: where in the checkpoint; NULL: at the usual places */
+    const char *rename;           /* --rename: other names for its tensors; NULL: none */
     const char *keep;             /* --keep=DIR: the generated C stays there */
     const char *sysroot;          /* --sysroot=DIR: libraries of another architecture; NULL: looked for */
     const char *emit_c;           /* --emit-c=DIR: the C and the packed weights, nothing is built */
