@@ -142,10 +142,8 @@ static void offer_value(const struct completion *c, const struct option_row *opt
     static const struct {
         const char *name;
         void (*offer)(const struct completion *, const char *prefix, const char *typed);
-    } own[] = {{"target", offer_targets},
-               {"kind", offer_kinds},
-               {"define", offer_parameters},
-               {"rename", offer_renames}};
+    } own[] = {
+        {"target", offer_targets}, {"kind", offer_kinds}, {"define", offer_parameters}, {"rename", offer_renames}};
     for (size_t i = 0; i < LENGTH(own); i++) {
         if (strcmp(option->name, own[i].name) == 0) {
             own[i].offer(c, prefix, typed);
@@ -157,7 +155,8 @@ static void offer_value(const struct completion *c, const struct option_row *opt
     while (*rest) {
         size_t length = strcspn(rest, "|]");
         const char *word = arena_copy(c->arena, rest, length);
-        offer_alternative(c, weights && strcmp(word, "FILE") == 0 ? "FILE.safetensors .pth .pt .bin" : word, prefix, typed);
+        offer_alternative(c, weights && strcmp(word, "FILE") == 0 ? "FILE.safetensors .pth .pt .bin" : word, prefix,
+                          typed);
         rest += length + (rest[length] != '\0');
     }
 }

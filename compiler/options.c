@@ -7,10 +7,9 @@
 #include "options.h"
 
 static const struct command_row command_info[COMMAND_COUNT] = {
-    [COMMAND_BUILD] =
-        {"build", "FILE[:NET]", "compile a network to an executable",
-         "Weights are a checkpoint, or `synthetic`: filled by rule, to measure without one.\n"
-         "The program classifies data sets and raw tensors and measures itself: PROG --help.\n"},
+    [COMMAND_BUILD] = {"build", "FILE[:NET]", "compile a network to an executable",
+                       "Weights are a checkpoint, or `synthetic`: filled by rule, to measure without one.\n"
+                       "The program classifies data sets and raw tensors and measures itself: PROG --help.\n"},
     [COMMAND_PACK] =
         {"pack", "FILE[:NET]", "pack a checkpoint for a program of the same network; needs no clang",
          "The output is what `PROG --weights-file=FILE` and a library's open take, for programs of any\n"
@@ -87,8 +86,8 @@ static const struct option_row option_info[] = {
     {B | R | K | X, OPT_WEIGHTS, "weights", "=FILE|synthetic",
      "a checkpoint with the network's parameters: safetensors, or what torch.save wrote (.pth, .pt, .bin)"},
     {B | R | K | X, OPT_CHECKPOINT_KEY, "checkpoint-key", "=KEY",
-     "where in a file of torch.save the state_dict is, such as state_dict_ema or ema/model (default: state_dict, model, "
-     "or the file itself)"},
+     "where in a file of torch.save the state_dict is, such as state_dict_ema or ema/model (default: state_dict, "
+     "model, or the file itself)"},
     {B | R | K | X, OPT_RENAME, "rename", "=FILE",
      "give the checkpoint's tensors other names by lines FROM -> TO; or one of caffe_resnet, caffe_senet, legacy_se"},
     {B | S | P, OPT_TARGET, "target", "=NAME", "native (default) or a processor family; --target=help lists them"},

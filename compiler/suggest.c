@@ -76,7 +76,8 @@ static bool defined(const struct candidate *c, const char *name)
 /* blocks and classes can be read from the checkpoint; of the others the usual values are tried, one parameter alone. */
 static void vary(struct netc *n, struct candidate *c)
 {
-    static const char *const usual[] = {"1", "2", "4", "8", "14", "16", "18", "24", "26", "32", "40", "48", "64", "128"};
+    static const char *const usual[] = {"1",  "2",  "4",  "8",  "14", "16", "18",
+                                        "24", "26", "32", "40", "48", "64", "128"};
     static const char *const scalar[] = {"width", "cardinality", "scale", "radix"};
     const struct net_outline *net = outline_of(n, c->file);
     bool has[LENGTH(scalar)] = {0}, blocks = false, classes = false;
@@ -120,16 +121,18 @@ static void note_exact(struct netc *n, const char *calls)
 
 static void note_nearest(struct netc *n, const struct candidate *c)
 {
-    diag_note(n->diags, NO_SPAN, "nearest of the known networks is %s: %d of its parameters fit, %d have another shape, %d are "
-              "missing, and the file has %d more tensors", call_of(n, c), c->fit.fitting, c->fit.misshapen, c->fit.missing,
-              c->fit.surplus);
+    diag_note(n->diags, NO_SPAN,
+              "nearest of the known networks is %s: %d of its parameters fit, %d have another shape, %d are "
+              "missing, and the file has %d more tensors",
+              call_of(n, c), c->fit.fitting, c->fit.misshapen, c->fit.missing, c->fit.surplus);
 }
 
 /* The given network, if it is one that can be elaborated again and most names are right. */
 static bool suggest_own(struct netc *n, const struct graph *g)
 {
     const struct options *o = &n->options;
-    struct candidate own = {.file = o->file, .n_define = o->front.n_define, .elaborates = true, .fit = weights_fit(n->weights, g)};
+    struct candidate own = {
+        .file = o->file, .n_define = o->front.n_define, .elaborates = true, .fit = weights_fit(n->weights, g)};
     if (strcmp(o->file, "-") == 0 || own.n_define > MOST_DEFINES || own.fit.fitting < own.fit.missing + own.fit.surplus)
         return false;
     for (int i = 0; i < own.n_define; i++)

@@ -28,10 +28,11 @@ plan() {
         644 LICENSE share/doc/netc/LICENSE \
         644 grammar/LANGUAGE.md share/doc/netc/grammar/LANGUAGE.md \
         644 grammar/WEIGHTS.md share/doc/netc/grammar/WEIGHTS.md \
+        644 grammar/CHECKPOINTS.md share/doc/netc/grammar/CHECKPOINTS.md \
         644 grammar/ONNX.md share/doc/netc/grammar/ONNX.md \
         644 compiler/export/onnx.LICENSE share/doc/netc/onnx.LICENSE
     (cd share/vim && find . -name '*.vim') | sed 's,^\./\(.*\),644\tshare/vim/\1\tshare/vim/vimfiles/\1,'
-    find netdefs runtime -type f \( -name '*.net' -o -name '*.txt' -o -name '*.safetensors' -o -name '*.[ch]' \) |
+    find netdefs runtime -type f \( -name '*.net' -o -name '*.txt' -o -name '*.rename' -o -name '*.safetensors' -o -name '*.[ch]' \) |
         sed 's,.*,644\t&\tshare/netc/&,'
 }
 

@@ -37,12 +37,13 @@ static bool read_entry(struct checkpoint *c, struct archive *a, size_t i)
         return FAULT(c, zip_directory, "entry %zu of the zip file: %s", i, reason(zip_get_error(a->zip)));
     if ((status.valid & NEEDED) != NEEDED || status.size > INT64_MAX / 2 || status.comp_size > INT64_MAX / 2)
         return FAULT(c, zip_directory, "entry %zu of the zip file has no sizes", i);
-    a->entry[i] = (struct entry){.name = arena_copy(c->arena, status.name, strlen(status.name)),
-                                 .index = i,
-                                 .bytes = (int64_t)status.size,
-                                 .packed = (int64_t)status.comp_size,
-                                 .method = status.comp_method,
-                                 .encryption = status.valid & ZIP_STAT_ENCRYPTION_METHOD ? status.encryption_method : 0};
+    a->entry[i] =
+        (struct entry){.name = arena_copy(c->arena, status.name, strlen(status.name)),
+                       .index = i,
+                       .bytes = (int64_t)status.size,
+                       .packed = (int64_t)status.comp_size,
+                       .method = status.comp_method,
+                       .encryption = status.valid & ZIP_STAT_ENCRYPTION_METHOD ? status.encryption_method : 0};
     bool is_new;
     *name_index_put(&a->index, a->entry[i].name, &is_new) = i;
     return is_new || FAULT(c, zip_directory, "the zip file has two entries %.*s", SHOWN, a->entry[i].name);
@@ -113,9 +114,10 @@ bool archive_readable(struct checkpoint *c, const struct entry *e)
         return FAULT(c, zip_entry, "%.*s is packed by method %d of zip; stored (0) and deflated (8) entries are read",
                      SHOWN, e->name, e->method);
     if (e->bytes > most - c->archive->promised)
-        return FAULT(c, zip_size, "%.*s inflates to %lld bytes, %s%d times the file's %zu: that is no checkpoint", SHOWN,
-                     e->name, (long long)e->bytes, c->archive->promised ? "all entries so far to more than " : "more than ",
-                     LARGEST_RATIO, c->length);
+        return FAULT(c, zip_size, "%.*s inflates to %lld bytes, %s%d times the file's %zu: that is no checkpoint",
+                     SHOWN, e->name, (long long)e->bytes,
+                     c->archive->promised ? "all entries so far to more than " : "more than ", LARGEST_RATIO,
+                     c->length);
     c->archive->promised += e->bytes;
     return true;
 }
@@ -126,15 +128,17 @@ static bool read_whole(struct checkpoint *c, zip_file_t *file, const struct entr
     int64_t done = 0;
     unsigned char beyond;
     for (;;) {
-        zip_int64_t n = zip_fread(file, done < e->bytes ? to + done : &beyond, done < e->bytes ? (zip_uint64_t)(e->bytes - done) : 1);
+        zip_int64_t n = zip_fread(file, done < e->bytes ? to + done : &beyond,
+                                  done < e->bytes ? (zip_uint64_t)(e->bytes - done) : 1);
         if (n < 0)
             return FAULT(c, zip_entry, "%.*s is damaged: %s", SHOWN, e->name, reason(zip_file_get_error(file)));
         done += n;
         if (n == 0 || done > e->bytes)
             break;
     }
-    return done == e->bytes || FAULT(c, zip_entry, "%.*s is damaged: it has %s than the %lld bytes of the zip's directory", SHOWN,
-                                     e->name, done > e->bytes ? "more" : "fewer", (long long)e->bytes);
+    return done == e->bytes ||
+           FAULT(c, zip_entry, "%.*s is damaged: it has %s than the %lld bytes of the zip's directory", SHOWN, e->name,
+                 done > e->bytes ? "more" : "fewer", (long long)e->bytes);
 }
 
 const unsigned char *archive_read(struct checkpoint *c, struct arena *arena, const struct entry *e)

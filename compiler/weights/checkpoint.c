@@ -206,7 +206,8 @@ static bool read_format(struct checkpoint *c, const char *key)
     if (other)
         return FAULT(c, weights_format, "no checkpoint but %s", other);
     if (key)
-        return FAULT(c, weights_key, "--checkpoint-key=%.*s chooses a part of a file of torch.save; this is none", SHOWN, key);
+        return FAULT(c, weights_key, "--checkpoint-key=%.*s chooses a part of a file of torch.save; this is none",
+                     SHOWN, key);
     return safetensors_read(c);
 }
 

@@ -29,10 +29,10 @@ struct machine {
 };
 
 static const char *const kind_name[] = {
-    [VALUE_NONE] = "None",        [VALUE_BOOL] = "a bool",       [VALUE_INT] = "an int",
-    [VALUE_FLOAT] = "a float",    [VALUE_TEXT] = "a text",       [VALUE_BYTES] = "bytes",
-    [VALUE_TUPLE] = "a tuple",    [VALUE_LIST] = "a list",       [VALUE_DICT] = "a dictionary",
-    [VALUE_GLOBAL] = "a global",  [VALUE_STORAGE] = "a storage", [VALUE_TENSOR] = "a tensor",
+    [VALUE_NONE] = "None",       [VALUE_BOOL] = "a bool",       [VALUE_INT] = "an int",
+    [VALUE_FLOAT] = "a float",   [VALUE_TEXT] = "a text",       [VALUE_BYTES] = "bytes",
+    [VALUE_TUPLE] = "a tuple",   [VALUE_LIST] = "a list",       [VALUE_DICT] = "a dictionary",
+    [VALUE_GLOBAL] = "a global", [VALUE_STORAGE] = "a storage", [VALUE_TENSOR] = "a tensor",
     [VALUE_OTHER] = "an object",
 };
 
@@ -50,7 +50,8 @@ struct pickled *pickled_new(struct pickle *p, enum pickled_kind kind)
 
 bool pickled_is_text(const struct pickled *v, const char *text)
 {
-    return v && v->kind == VALUE_TEXT && v->text.length == strlen(text) && memcmp(v->text.bytes, text, v->text.length) == 0;
+    return v && v->kind == VALUE_TEXT && v->text.length == strlen(text) &&
+           memcmp(v->text.bytes, text, v->text.length) == 0;
 }
 
 const struct pickled *pickled_get(const struct pickled *dict, const char *key, size_t length)
@@ -387,8 +388,8 @@ DO(frozenset)
 
 static bool is_kind(struct pickle *p, const struct pickled *v, enum pickled_kind kind)
 {
-    return v && (v->kind == kind || PICKLE_FAULT(p, pickle_stack, "an opcode for %s finds %s", kind_name[kind],
-                                                 kind_name[v->kind]));
+    return v && (v->kind == kind ||
+                 PICKLE_FAULT(p, pickle_stack, "an opcode for %s finds %s", kind_name[kind], kind_name[v->kind]));
 }
 
 /* Puts what stands above the mark into the value below it. */
@@ -457,7 +458,8 @@ static bool remember(struct pickle *p, int64_t place)
     if (!v)
         return false;
     if (place < 0 || place >= MOST_STEPS)
-        return PICKLE_FAULT(p, pickle_size, "place %lld of the memo: there are at most %d", (long long)place, MOST_STEPS);
+        return PICKLE_FAULT(p, pickle_size, "place %lld of the memo: there are at most %d", (long long)place,
+                            MOST_STEPS);
     if ((size_t)place >= m->memo_size) {
         size_t size = m->memo_size ? 2 * m->memo_size : 256;
         while (size <= (size_t)place)
@@ -523,15 +525,17 @@ static bool is_of_a_model(const char *module, size_t length)
 static bool push_global(struct pickle *p, const unsigned char *module, size_t module_length, const unsigned char *name,
                         size_t name_length)
 {
-    const struct global *g =
-        global_find(p, (const char *)module, module_length, (const char *)name, name_length);
+    const struct global *g = global_find(p, (const char *)module, module_length, (const char *)name, name_length);
     if (!g)
-        return PICKLE_FAULT(p, pickle_global, "it asks for %.*s.%.*s, which is not on the list of what a checkpoint may name; "
-                            "nothing was run%s", (int)(module_length > SHOWN ? SHOWN : module_length), module,
-                            (int)(name_length > SHOWN ? SHOWN : name_length), name,
-                            is_of_a_model((const char *)module, module_length)
-                                ? ": the file holds a model, not its state_dict, which torch.save(model.state_dict(), FILE) writes"
-                                : "");
+        return PICKLE_FAULT(
+            p, pickle_global,
+            "it asks for %.*s.%.*s, which is not on the list of what a checkpoint may name; "
+            "nothing was run%s",
+            (int)(module_length > SHOWN ? SHOWN : module_length), module,
+            (int)(name_length > SHOWN ? SHOWN : name_length), name,
+            is_of_a_model((const char *)module, module_length)
+                ? ": the file holds a model, not its state_dict, which torch.save(model.state_dict(), FILE) writes"
+                : "");
     struct pickled *v = pickled_new(p, VALUE_GLOBAL);
     v->global = g;
     return push(p, v);
@@ -634,7 +638,8 @@ static bool read_number(struct pickle *p, int n, uint64_t *number)
 
 static bool read_operand(struct pickle *p, enum operand_kind kind, struct operand *o)
 {
-    static const int bytes_of[] = {[U1] = 1, [U2] = 2, [U4] = 4, [U8] = 8, [S4] = 4, [BYTES1] = 1, [BYTES4] = 4, [BYTES8] = 8};
+    static const int bytes_of[] = {
+        [U1] = 1, [U2] = 2, [U4] = 4, [U8] = 8, [S4] = 4, [BYTES1] = 1, [BYTES4] = 4, [BYTES8] = 8};
     uint64_t number = 0;
     switch (kind) {
     case NONE: return true;
@@ -652,8 +657,9 @@ static bool read_operand(struct pickle *p, enum operand_kind kind, struct operan
 static bool refuse_opcode(struct pickle *p, const struct opcode *op, const struct operand *o)
 {
     if (op->operand == LINES2)
-        return PICKLE_FAULT(p, pickle_opcode, "%s makes an object of %.*s.%.*s, which no checkpoint needs; nothing was run",
-                            op->name, (int)(o->length > SHOWN ? SHOWN : o->length), o->bytes,
+        return PICKLE_FAULT(p, pickle_opcode,
+                            "%s makes an object of %.*s.%.*s, which no checkpoint needs; nothing was run", op->name,
+                            (int)(o->length > SHOWN ? SHOWN : o->length), o->bytes,
                             (int)(o->second_length > SHOWN ? SHOWN : o->second_length), o->second);
     return PICKLE_FAULT(p, pickle_opcode, "the opcode %s, which no checkpoint needs; nothing was run", op->name);
 }

@@ -82,10 +82,13 @@ static bool is_counts(const struct pickled *v)
 static struct pickled *make_tensor(struct pickle *p, const struct pickled *arguments)
 {
     struct pickled **a = arguments->list.item;
-    if (arguments->list.count < 4 || a[0]->kind != VALUE_STORAGE || !is_count(a[1]) || !is_counts(a[2]) || !is_counts(a[3]) ||
-        a[2]->list.count != a[3]->list.count)
-        return PICKLE_FAULT(p, pickle_tensor, "a tensor is made of a storage, its first element, sizes and as many strides, "
-                            "whole numbers from 0 and at most %d dimensions; this one is not", MOST_DIMENSIONS), NULL;
+    if (arguments->list.count < 4 || a[0]->kind != VALUE_STORAGE || !is_count(a[1]) || !is_counts(a[2]) ||
+        !is_counts(a[3]) || a[2]->list.count != a[3]->list.count)
+        return PICKLE_FAULT(p, pickle_tensor,
+                            "a tensor is made of a storage, its first element, sizes and as many strides, "
+                            "whole numbers from 0 and at most %d dimensions; this one is not",
+                            MOST_DIMENSIONS),
+               NULL;
     struct pickled *v = pickled_new(p, VALUE_TENSOR);
     v->view = a[0]->view;
     if (__builtin_add_overflow(v->view.first, a[1]->number, &v->view.first))
@@ -102,7 +105,8 @@ static struct pickled *apply(struct pickle *p, const struct pickled *arguments)
     struct pickled **a = arguments->list.item;
     if (arguments->list.count != 4 || a[0]->kind != VALUE_GLOBAL || a[0]->global->kind != GLOBAL_TENSOR ||
         a[2]->kind != VALUE_TUPLE)
-        return PICKLE_FAULT(p, pickle_tensor, "_rebuild_from_type_v2 applies something else than _rebuild_tensor_v2"), NULL;
+        return PICKLE_FAULT(p, pickle_tensor, "_rebuild_from_type_v2 applies something else than _rebuild_tensor_v2"),
+               NULL;
     return make_tensor(p, a[2]);
 }
 

@@ -97,7 +97,8 @@ static long number_of(const char *s, size_t n)
     return number;
 }
 
-static bool replace(const struct rename *r, struct diags *diags, const char *name, const struct capture *wild, struct text *out)
+static bool replace(const struct rename *r, struct diags *diags, const char *name, const struct capture *wild,
+                    struct text *out)
 {
     int stars = 0, numbers = 0;
     for (const char *p = r->to; *p; p++) {
@@ -112,7 +113,8 @@ static bool replace(const struct rename *r, struct diags *diags, const char *nam
             if (n)
                 number += p[1] == '-' ? -number_of(p + 2, n) : number_of(p + 2, n);
             if (number < 0) {
-                diag_error_at(diags, CHECK_rename_number, r->span, "tensor %.*s would get the number %ld", SHOWN_NAME, name, number);
+                diag_error_at(diags, CHECK_rename_number, r->span, "tensor %.*s would get the number %ld", SHOWN_NAME,
+                              name, number);
                 return false;
             }
             if (n)
@@ -214,7 +216,8 @@ static const char *find(struct arena *a, const char *file, const char *const *fo
     return file;
 }
 
-struct renames *renames_read(struct arena *a, struct diags *diags, const char *file, const char *const *folder, int n_folder)
+struct renames *renames_read(struct arena *a, struct diags *diags, const char *file, const char *const *folder,
+                             int n_folder)
 {
     size_t length;
     const char *why, *path = find(a, file, folder, n_folder), *bytes = file_read(a, path, LARGEST_FILE, &length, &why);

@@ -140,17 +140,19 @@ static bool read_header(struct reader *r, struct checkpoint *file)
 {
     if (file->length < LENGTH_BYTES) {
         return FAULT(r, weights_header,
-                     "%zu bytes are no safetensors file: it begins with 8 bytes, the length of its header", file->length);
+                     "%zu bytes are no safetensors file: it begins with 8 bytes, the length of its header",
+                     file->length);
     }
     uint64_t length = 0;
     for (int i = LENGTH_BYTES; i-- > 0;) {
         length = length << 8 | file->map[i];
     }
     if (length > LARGEST_HEADER) {
-        return FAULT(r, weights_header,
-                     "neither a safetensors file, whose first 8 bytes would give a header of %llu bytes (at most %d), nor "
-                     "one of torch.save",
-                     (unsigned long long)length, LARGEST_HEADER);
+        return FAULT(
+            r, weights_header,
+            "neither a safetensors file, whose first 8 bytes would give a header of %llu bytes (at most %d), nor "
+            "one of torch.save",
+            (unsigned long long)length, LARGEST_HEADER);
     }
     if (length > file->length - LENGTH_BYTES) {
         return FAULT(r, weights_header,

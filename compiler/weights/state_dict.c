@@ -30,7 +30,8 @@ static const char *keys_of(struct arena *a, const struct pickled *dict)
         if (key->kind != VALUE_TEXT || told++ >= MOST_KEYS_TOLD)
             continue;
         size_t n = count_tensors(dict->list.item[i + 1]), length = key->text.length;
-        text_add(&t, "%s`%.*s`", told == 1 ? ": it has " : ", ", (int)(length > SHOWN ? SHOWN : length), key->text.bytes);
+        text_add(&t, "%s`%.*s`", told == 1 ? ": it has " : ", ", (int)(length > SHOWN ? SHOWN : length),
+                 key->text.bytes);
         if (n)
             text_add(&t, " (%zu tensor%s)", n, n == 1 ? "" : "s");
     }
@@ -61,10 +62,12 @@ static const struct pickled *by_key(struct checkpoint *c, const struct pickled *
     for (const char *rest = key; *rest;) {
         size_t n = strlen(rest);
         const struct pickled *inner = pickled_get(v, rest, n);
-        if (!inner) {
-            n = strcspn(rest, "/");
-            inner = pickled_get(v, rest, n);
+        while (!inner && n > 0) { /* the longest beginning that is a key */
+            for (n--; n > 0 && rest[n] != '/';)
+                n--;
+            inner = n ? pickled_get(v, rest, n) : NULL;
         }
+        n = inner ? n : strcspn(rest, "/");
         if (!inner) {
             FAULT(c, weights_key, "--checkpoint-key=%.*s: there is no `%.*s`%s", SHOWN, key, (int)n, rest,
                   v->kind == VALUE_DICT ? keys_of(c->arena, v)
@@ -84,10 +87,12 @@ static bool check_reach(struct checkpoint *c, const struct pickled *v, const str
 {
     int64_t last = 0, step;
     for (int d = 0; d < t->rank; d++)
-        if (t->elements && (__builtin_mul_overflow(t->dim[d] - 1, t->stride[d], &step) || __builtin_add_overflow(last, step, &last)))
+        if (t->elements &&
+            (__builtin_mul_overflow(t->dim[d] - 1, t->stride[d], &step) || __builtin_add_overflow(last, step, &last)))
             return FAULT(c, weights_range, "the strides of tensor %.*s are too large to be counted", SHOWN, t->given);
     if (v->view.elements < 0 || (t->elements && last >= v->view.elements))
-        return FAULT(c, weights_range, "tensor %.*s, %s with strides %s from element %lld on, leaves its storage of %lld", SHOWN,
+        return FAULT(c, weights_range,
+                     "tensor %.*s, %s with strides %s from element %lld on, leaves its storage of %lld", SHOWN,
                      t->given, dims_text(c->arena, t->rank, t->dim), dims_text(c->arena, t->rank, t->stride),
                      (long long)t->first, (long long)t->storage->elements);
     return true;
@@ -144,7 +149,8 @@ bool state_dict_read(struct checkpoint *c, const struct pickled *root, const cha
         return false;
     const char *what = key ? arena_printf(c->arena, "what --checkpoint-key=%.*s names", SHOWN, key) : "the file";
     if (dict->kind != VALUE_DICT)
-        return FAULT(c, weights_key, "%s holds %s, no dictionary of tensors by name", what, pickled_kind_name(dict->kind));
+        return FAULT(c, weights_key, "%s holds %s, no dictionary of tensors by name", what,
+                     pickled_kind_name(dict->kind));
     if (!count_tensors(dict))
         return FAULT(c, weights_key, "%s holds no tensors by name%s%s", what, keys_of(c->arena, dict),
                      key ? "" : "; --checkpoint-key=KEY chooses one of them");

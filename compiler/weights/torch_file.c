@@ -22,8 +22,9 @@ struct storage_id {
 static bool read_id(struct pickle *p, const struct pickled *v, struct storage_id *id)
 {
     struct pickled **a = v->list.item;
-    if (v->kind != VALUE_TUPLE || v->list.count < 5 || !pickled_is_text(a[0], "storage") || a[1]->kind != VALUE_GLOBAL ||
-        a[1]->global->kind != GLOBAL_STORAGE || a[2]->kind != VALUE_TEXT || a[4]->kind != VALUE_INT || a[4]->number < 0)
+    if (v->kind != VALUE_TUPLE || v->list.count < 5 || !pickled_is_text(a[0], "storage") ||
+        a[1]->kind != VALUE_GLOBAL || a[1]->global->kind != GLOBAL_STORAGE || a[2]->kind != VALUE_TEXT ||
+        a[4]->kind != VALUE_INT || a[4]->number < 0)
         return PICKLE_FAULT(p, pickle_storage,
                             "a persistent id is no ('storage', type, key, device, elements): it is for another reader");
     *id = (struct storage_id){.dtype = a[1]->global->dtype,
@@ -40,14 +41,17 @@ static bool is_part(const struct pickled *part, int64_t elements)
 {
     struct pickled **a = part->list.item;
     return part->kind == VALUE_TUPLE && part->list.count == 3 && a[1]->kind == VALUE_INT && a[2]->kind == VALUE_INT &&
-           a[1]->number >= 0 && a[2]->number >= 0 && a[1]->number <= elements && a[2]->number <= elements - a[1]->number;
+           a[1]->number >= 0 && a[2]->number >= 0 && a[1]->number <= elements &&
+           a[2]->number <= elements - a[1]->number;
 }
 
 static struct pickled *storage_value(struct pickle *p, const struct storage_id *id, struct stored *s)
 {
     if (s->dtype != id->dtype || s->elements != id->elements)
-        return PICKLE_FAULT(p, pickle_storage, "storage %.*s is %lld elements of %s here and was %lld of %s before", SHOWN,
-                            id->key, (long long)id->elements, id->dtype->name, (long long)s->elements, s->dtype->name), NULL;
+        return PICKLE_FAULT(p, pickle_storage, "storage %.*s is %lld elements of %s here and was %lld of %s before",
+                            SHOWN, id->key, (long long)id->elements, id->dtype->name, (long long)s->elements,
+                            s->dtype->name),
+               NULL;
     if (id->part && !is_part(id->part, s->elements))
         return PICKLE_FAULT(p, pickle_storage, "storage %.*s is no part of another one", SHOWN, id->key), NULL;
     struct pickled *v = pickled_new(p, VALUE_STORAGE);
@@ -82,8 +86,9 @@ static struct pickled *storage_of_zip(struct pickle *p, const struct pickled *v)
         return PICKLE_FAULT(p, pickle_storage, "the zip file has no entry %.*s", SHOWN, name), NULL;
     if (!e->storage) {
         if (e->bytes != id.elements * id.dtype->bytes)
-            return FAULT(c, weights_bytes, "%.*s has %lld bytes, but %lld elements of %s", SHOWN, name, (long long)e->bytes,
-                         (long long)id.elements, id.dtype->name), NULL;
+            return FAULT(c, weights_bytes, "%.*s has %lld bytes, but %lld elements of %s", SHOWN, name,
+                         (long long)e->bytes, (long long)id.elements, id.dtype->name),
+                   NULL;
         if (!archive_readable(c, e))
             return NULL;
         e->storage = storage_new(p, &id);
@@ -99,10 +104,12 @@ static const struct entry *find_pickle(struct checkpoint *c)
     if (e && !archive_ending(c, "/constants.pkl"))
         return e;
     if (e)
-        FAULT(c, weights_format, "no checkpoint but a TorchScript program: save the state_dict() of what torch.jit.load gives");
+        FAULT(c, weights_format,
+              "no checkpoint but a TorchScript program: save the state_dict() of what torch.jit.load gives");
     else
-        FAULT(c, weights_format, "a zip file without the entry NAME/data.pkl that torch.save writes; its first one is %.*s",
-              SHOWN, first ? first->name : "missing");
+        FAULT(c, weights_format,
+              "a zip file without the entry NAME/data.pkl that torch.save writes; its first one is %.*s", SHOWN,
+              first ? first->name : "missing");
     return NULL;
 }
 
@@ -117,8 +124,9 @@ static bool check_order(struct checkpoint *c, const struct entry *e)
     if (!bytes)
         return false;
     bool little = order->bytes == 6 && memcmp(bytes, "little", 6) == 0;
-    return little || FAULT(c, weights_order, "%.*s says '%.*s', not 'little': load the file with PyTorch and save it again", SHOWN,
-                           name, (int)(order->bytes > 10 ? 10 : order->bytes), bytes);
+    return little ||
+           FAULT(c, weights_order, "%.*s says '%.*s', not 'little': load the file with PyTorch and save it again",
+                 SHOWN, name, (int)(order->bytes > 10 ? 10 : order->bytes), bytes);
 }
 
 bool torch_zip_read(struct checkpoint *c, const char *key)
@@ -127,7 +135,8 @@ bool torch_zip_read(struct checkpoint *c, const char *key)
     if (!e || !check_order(c, e) || !archive_readable(c, e))
         return false;
     if (e->bytes > LARGEST_PICKLE)
-        return FAULT(c, pickle_size, "%.*s has %lld bytes, more than %d", SHOWN, e->name, (long long)e->bytes, LARGEST_PICKLE);
+        return FAULT(c, pickle_size, "%.*s has %lld bytes, more than %d", SHOWN, e->name, (long long)e->bytes,
+                     LARGEST_PICKLE);
     struct pickle p = {.file = c, .where = e->name, .length = (size_t)e->bytes, .persistent = storage_of_zip};
     p.bytes = archive_read(c, c->arena, e);
     const struct pickled *root = p.bytes ? pickle_run(&p) : NULL;
@@ -143,8 +152,19 @@ struct legacy {
     struct name_index index;
 };
 
-/* PROTO 2, LONG1 of ten bytes. */
-static const unsigned char magic[] = "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+/* LONG1 of ten bytes, STOP. In front of it stands PROTO, and since protocol 4 FRAME. */
+static const unsigned char magic[] = "\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
+
+/* Where the magic number's pickle ends, 0: there is none. */
+static size_t behind_magic(const struct checkpoint *c)
+{
+    enum { PROTO_BYTES = 2, FRAME_BYTES = 9 };
+    size_t n = sizeof magic - 1;
+    for (size_t at = PROTO_BYTES; at <= PROTO_BYTES + FRAME_BYTES && c->length >= at + n; at += FRAME_BYTES)
+        if (memcmp(c->map + at, magic, n) == 0)
+            return at + n;
+    return 0;
+}
 
 /* A pickle of some protocol; a safetensors file of that length of header has a zero among these. */
 bool torch_legacy_is(const struct checkpoint *c)
@@ -187,8 +207,9 @@ static bool read_storage(struct legacy *l, const struct pickled *key)
     int64_t bytes = s->elements * s->dtype->bytes;
     uint64_t count = 0;
     if (p->length - p->at < 8 || (uint64_t)bytes > p->length - p->at - 8)
-        return FAULT(p->file, weights_range, "storage %.*s has %lld bytes from byte %zu on, the file %zu: is it truncated?",
-                     SHOWN, name, (long long)bytes, p->at + 8, p->length);
+        return FAULT(p->file, weights_range,
+                     "storage %.*s has %lld bytes from byte %zu on, the file %zu: is it truncated?", SHOWN, name,
+                     (long long)bytes, p->at + 8, p->length);
     for (int k = 8; k-- > 0;)
         count = count << 8 | p->bytes[p->at + (size_t)k];
     if (count != (uint64_t)s->elements)
@@ -218,15 +239,17 @@ bool torch_legacy_read(struct checkpoint *c, const char *key)
 {
     struct legacy l = {.pickle = {.file = c, .where = "the file", .bytes = c->map, .length = c->length},
                        .index = {.arena = c->arena}};
-    if (c->length < sizeof magic - 1 || memcmp(c->map, magic, sizeof magic - 1) != 0)
-        return FAULT(c, weights_format, "a pickle, but none of torch.save, which begins with a magic number of its own");
+    l.pickle.at = behind_magic(c);
+    if (!l.pickle.at)
+        return FAULT(c, weights_format,
+                     "a pickle, but none of torch.save, which begins with a magic number of its own");
     l.pickle.persistent = storage_of_legacy;
-    l.pickle.at = sizeof magic - 1;
     const struct pickled *version = pickle_run(&l.pickle);
     if (!version)
         return false;
     if (version->kind != VALUE_INT || version->number != 1001)
-        return FAULT(c, weights_format, "not written in version 1001 of torch.save's old format, the only one there was");
+        return FAULT(c, weights_format,
+                     "not written in version 1001 of torch.save's old format, the only one there was");
     const struct pickled *about = pickle_run(&l.pickle);
     if (!about || !check_machine(c, about))
         return false;

@@ -41,8 +41,8 @@ bool weights_name(struct weights *w, bool unwrap)
     for (size_t i = 0; i < w->file.n_tensor; i++) {
         struct tensor *t = &w->file.tensor[i];
         if (strlen(t->given) > LONGEST_NAME)
-            return FAULT(&w->file, weights_name, "a tensor's name has %zu bytes, more than %d: %.*s...", strlen(t->given),
-                         LONGEST_NAME, SHOWN, t->given);
+            return FAULT(&w->file, weights_name, "a tensor's name has %zu bytes, more than %d: %.*s...",
+                         strlen(t->given), LONGEST_NAME, SHOWN, t->given);
         t->name = t->given + cut;
         if (w->renames && !renames_apply(w->renames, w->file.diags, t->name, &t->name))
             return false;
@@ -70,7 +70,8 @@ struct weights *weights_open_as(struct arena *arena, struct diags *diags, const 
     w->source = source->file;
     w->synthetic = strcmp(source->file, "synthetic") == 0;
     if (w->synthetic && (source->key || source->renames)) {
-        diag_error_file(diags, CHECK_weights_key, source->file, "the synthetic fill has no names to choose or to change");
+        diag_error_file(diags, CHECK_weights_key, source->file,
+                        "the synthetic fill has no names to choose or to change");
         return NULL;
     }
     if (source->renames) {

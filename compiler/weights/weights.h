@@ -9,8 +9,8 @@ struct weights;
 
 struct weights_source {
     const char *file;          /* "synthetic", or a checkpoint; what it is is told by its content */
-    const char *key;           /* --checkpoint-key: where in a file of torch.save the state_dict is; NULL: at the usual places */
-    const char *renames;       /* --rename: a file, or a name of one in renames/ of a folder; NULL: none */
+    const char *key; /* --checkpoint-key: where in a file of torch.save the state_dict is; NULL: at the usual places */
+    const char *renames; /* --rename: a file, or a name of one in renames/ of a folder; NULL: none */
     const char *const *folder; /* the import path */
     int n_folder;
 };
@@ -23,7 +23,7 @@ bool weights_check(struct weights *, struct diags *, const struct graph *);
 /* How a checkpoint and a network compare; nothing is told. */
 struct weights_fit {
     int fitting, misshapen, missing, surplus; /* parameters, but surplus: tensors of the file */
-    int64_t rows;                             /* that all misshapen ones have in the file, if they have the same; else -1 */
+    int64_t rows; /* that all misshapen ones have in the file, if they have the same; else -1 */
 };
 struct weights_fit weights_fit(const struct weights *, const struct graph *);
 /* "[3,4,6,3]": how many blocks the names tell (layer1.0. to layer1.2. are three); NULL: none. */
@@ -38,13 +38,13 @@ uint64_t weights_digest(struct weights *, const struct graph *);
 
 /* The synthetic fill of one tensor (rules at the top of synthetic.c). */
 void synthetic_fill(const char *name, struct shape, double *out); /* rounded to float32 */
-void synthetic_input(const char *name, int64_t n, double *out);   /* 2 v - 1, not rounded */
+void synthetic_input(const char *name, int64_t n, double *out); /* 2 v - 1, not rounded */
 
 /* ---- packed.c: weights files (grammar/WEIGHTS.md) ---- */
 struct pack;
 struct program;
 struct packed_about { /* what the file says about itself */
-    uint64_t digest;     /* of the parameters */
+    uint64_t digest; /* of the parameters */
     const char *options; /* that shaped the network: "-D width=8" */
 };
 /* The line of one packed parameter: from what and how its bytes are made. Programs of equal lines read each other's weights. */

@@ -96,11 +96,13 @@ static const char *wrapper(struct weights *w, const struct names *unused, const 
 }
 
 /* Does the network itself have names that begin with what was cut off? */
-static bool has_wrapper(const struct graph *graph)
+static bool needs_wrapper(const struct weights *w, const struct graph *graph)
 {
-    for (size_t i = 0; i < graph->n_param; i++)
-        if (graph->param[i]->op == PARAM_LOADED && strncmp(graph->param[i]->name, "module.", 7) == 0)
+    for (size_t i = 0; i < graph->n_param; i++) {
+        const struct param *p = graph->param[i];
+        if (p->op == PARAM_LOADED && strncmp(p->name, "module.", 7) == 0 && !weights_find(w, p->name))
             return true;
+    }
     return false;
 }
 
@@ -123,11 +125,13 @@ static void compare(struct weights *w, const struct graph *graph, struct listing
             add_name(unused, w->file.tensor[i].name);
 }
 
-static void tell(struct listing *missing, struct listing *surplus, const struct names *lacking, const struct names *unused)
+static void tell(struct listing *missing, struct listing *surplus, const struct names *lacking,
+                 const struct names *unused)
 {
     for (size_t i = 0; i < lacking->count && list_one(missing); i++)
-        diag_error_file(missing->diags, CHECK_weights_missing, missing->weights->source, "parameter %s is not in the file%s",
-                        lacking->name[i], meant(unused, lacking->name[i], "it has"));
+        diag_error_file(missing->diags, CHECK_weights_missing, missing->weights->source,
+                        "parameter %s is not in the file%s", lacking->name[i],
+                        meant(unused, lacking->name[i], "it has"));
     for (size_t i = 0; i < unused->count && list_one(surplus); i++)
         diag_error_file(surplus->diags, CHECK_weights_surplus, surplus->weights->source,
                         "the file has %.*s, which is no parameter of the network%s", SHOWN, unused->name[i],
@@ -152,7 +156,7 @@ bool weights_check(struct weights *w, struct diags *diags, const struct graph *g
     int errors = diag_errors(diags);
     if (w->synthetic)
         return true;
-    if (w->unwrapped && has_wrapper(graph) && !weights_name(w, false))
+    if (w->unwrapped && needs_wrapper(w, graph) && !weights_name(w, false))
         return false;
     struct listing missing = {w, diags, CHECK_weights_missing, "parameters are missing", 0};
     struct listing surplus = {w, diags, CHECK_weights_surplus, "tensors of the file are no parameters", 0};
@@ -161,9 +165,11 @@ bool weights_check(struct weights *w, struct diags *diags, const struct graph *g
     compare(w, graph, &misshapen, &lacking, &unused);
     const char *prefix = wrapper(w, &unused, &lacking);
     if (prefix) {
-        diag_error_file(diags, CHECK_weights_missing, w->source,
-                        "all names begin with `%s`, which the network's parameters do not: the line `%s* -> *` in a file "
-                        "for --rename cuts it off", prefix, prefix);
+        diag_error_file(
+            diags, CHECK_weights_missing, w->source,
+            "all names begin with `%s`, which the network's parameters do not: the line `%s* -> *` in a file "
+            "for --rename cuts it off",
+            prefix, prefix);
         return false;
     }
     tell(&missing, &surplus, &lacking, &unused);
@@ -207,9 +213,11 @@ const char *weights_stages(struct arena *arena, const struct weights *w)
     int depth[MOST_STAGES + 1] = {0}, stage, block, n = 0;
     for (size_t i = 0; i < w->file.n_tensor; i++) {
         const char *name = w->file.tensor[i].name ? w->file.tensor[i].name : "";
-        bool first = sscanf(name, "layer%2d.%4d.", &stage, &block) == 2, zero = !first && sscanf(name, "stages.%2d.%4d.", &stage, &block) == 2;
+        bool first = sscanf(name, "layer%2d.%4d.", &stage, &block) == 2,
+             zero = !first && sscanf(name, "stages.%2d.%4d.", &stage, &block) == 2;
         stage += zero;
-        if ((first || zero) && stage >= 1 && stage <= MOST_STAGES && block >= 0 && block < MOST_BLOCKS && depth[stage] <= block)
+        if ((first || zero) && stage >= 1 && stage <= MOST_STAGES && block >= 0 && block < MOST_BLOCKS &&
+            depth[stage] <= block)
             depth[stage] = block + 1;
     }
     struct text t = {.arena = arena};

@@ -190,7 +190,7 @@ Test(safetensors, lists_what_is_missing_surplus_and_misshapen)
     cr_assert(strstr(text, "[weights_surplus]") && strstr(text, "it needs conv1.weight"), "%s", text);
     cr_assert(strstr(text, "parameter fc.bias is [1,2] in the file, the network needs [2]  [weights_shape]"), "%s",
               text);
-    cr_assert(strstr(text, "parameter fc.weight has dtype I32, not F32, F16 or BF16  [weights_dtype]"), "%s", text);
+    cr_assert(strstr(text, "parameter fc.weight has dtype I32, not F32, F16, BF16 or F64  [weights_dtype]"), "%s", text);
     weights_close(w);
 }
 
@@ -287,8 +287,14 @@ Test(safetensors, what_is_no_file_of_tensors_is_one_line)
     write_bytes("\2\0\0\0\0\0\0", 7);
     assert_refused("weights_header", "7 bytes");
     f.diags = diags_new(f.arena);
-    write_bytes("PK\3\4 a zip archive, as torch.save writes it", 40);
-    assert_refused("weights_header", "a zip archive");
+    write_bytes("PK\3\4 the beginning of a zip file", 40);
+    assert_refused("zip_directory", "a zip file that is cut off");
+    f.diags = diags_new(f.arena);
+    write_bytes("\x80\2}q\0.", 6);
+    assert_refused("weights_format", "a pickle of something else");
+    f.diags = diags_new(f.arena);
+    write_bytes("version https://git-lfs.github.com/spec/v1", 40);
+    assert_refused("weights_format", "a pointer of Git LFS");
     f.diags = diags_new(f.arena);
     unlink(path);
     assert_refused("file_read", "absent");

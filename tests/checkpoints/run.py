@@ -1,0 +1,14 @@
+"""Checkpoints as they come: files that PyTorch, timm and safetensors write are read as they do, and what is no checkpoint is refused by
+its name, with nothing run. good.py: containers; networks.py: logits of whole networks; bad.py: what is refused; renames.py: other
+names, and the network that would fit."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import bad
+import good
+from tap import main
+
+modules = [good, bad]
+main([(f"checkpoints/{name}", function) for module in modules for name, function in module.cases()])
