@@ -8,7 +8,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import bad
 import good
+import networks
+import renames
 from tap import main
 
-modules = [good, bad]
+modules = [networks, good, renames, bad]
 main([(f"checkpoints/{name}", function) for module in modules for name, function in module.cases()])

@@ -287,7 +287,7 @@ Test(safetensors, what_is_no_file_of_tensors_is_one_line)
     write_bytes("\2\0\0\0\0\0\0", 7);
     assert_refused("weights_header", "7 bytes");
     f.diags = diags_new(f.arena);
-    write_bytes("PK\3\4 the beginning of a zip file", 40);
+    write_bytes("PK\3\4 the beginning of a zip file", 30);
     assert_refused("zip_directory", "a zip file that is cut off");
     f.diags = diags_new(f.arena);
     write_bytes("\x80\2}q\0.", 6);
