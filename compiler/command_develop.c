@@ -119,7 +119,7 @@ bool command_run(struct netc *n)
     const double *input[1] = {known ? input_values(n, g->input[0].node) : NULL};
     double **value = input[0] ? graph_eval(n->module, n->diags, g, w, input) : NULL;
     weights_close(w);
-    return value && write_result(n, g, layer, value);
+    return value && !diag_errors(n->diags) && write_result(n, g, layer, value);
 }
 
 /* ---- pass, loop ---- */

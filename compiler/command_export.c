@@ -12,13 +12,14 @@ static bool write_model(struct netc *n, const struct onnx_model *model, struct w
     FILE *file = fopen(path, "wb");
     bool good = file && onnx_write(model, n->scratch, w, file);
     int error = errno;
+    bool read = !diag_errors(n->diags); /* else the checkpoint could not be read again */
     if (file && fclose(file) != 0 && good) {
         good = false;
         error = errno;
     }
-    if (!good)
+    if (!good && read)
         diag_error_file(n->diags, CHECK_build_write, n->options.output, "cannot be written: %s", strerror(error));
-    return good;
+    return good && read;
 }
 
 /* Whole or not at all, as a weights file. */

@@ -22,6 +22,8 @@ bool pack_file(struct netc *n, const struct program *p, struct weights *w, const
         return false;
     char *blob = arena_alloc(n->module, (size_t)p->weights_bytes + 64);
     pack_weights(n->scratch, p, w, blob);
+    if (diag_errors(n->diags))
+        return false; /* the checkpoint could not be read again */
     file->blob = blob;
     file->blob_bytes = (size_t)p->weights_bytes;
     file->head = packed_head(n->module, p, about, blob, &file->head_bytes);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zip.h>
+#include <zlib.h> /* Z_MEM_ERROR */
 
 enum { LARGEST_RATIO = 100, SMALL_ANYWAY = 1 << 20 };
 
@@ -23,7 +24,8 @@ struct archive {
 
 static const char *reason(zip_error_t *error)
 {
-    if (zip_error_code_zip(error) == ZIP_ER_MEMORY)
+    bool of_zlib = zip_error_code_zip(error) == ZIP_ER_ZLIB && zip_error_code_system(error) == Z_MEM_ERROR;
+    if (zip_error_code_zip(error) == ZIP_ER_MEMORY || of_zlib)
         out_of_memory(0);
     return zip_error_strerror(error);
 }

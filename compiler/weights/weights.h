@@ -30,7 +30,8 @@ struct weights_fit weights_fit(const struct weights *, const struct graph *);
 const char *weights_stages(struct arena *, const struct weights *);
 size_t weights_tensors(const struct weights *); /* how many the checkpoint has */
 /* A loaded parameter as double (from f32, f16, bf16, f64 rounded to f32): writes as many elements as the shape has. What weights_check did
- * not let pass (a name that is not there, another shape) becomes NaN. */
+ * not let pass (a name that is not there, another shape) becomes NaN, and so does what cannot be read again, with a diagnostic:
+ * who writes something that was made of values asks for errors before. */
 void weights_get(struct weights *, const char *name, struct shape, double *out);
 void weights_close(struct weights *); /* may be called twice; NULL is nothing */
 /* FNV-1a, 64 bits, of everything loaded: what --info shows. The values count, not the dtype that the file keeps them in. */

@@ -1,6 +1,7 @@
 """Other names for tensors, and which network a checkpoint would fit."""
 
 import collections
+import json
 import re
 
 import timm
@@ -94,6 +95,35 @@ def shipped(net, model, which, given):
     return test
 
 
+SENET = """net senet()
+{
+    input pixels [3, 12, 12]
+    output logits = pixels |> layer0: { conv1: conv(4, 3) |> bn1: batch_norm }
+        |> layer1: { 1: {
+            conv1: conv(4, 1) |> bn1: batch_norm |> conv2: conv(4, 3) |> bn2: batch_norm |> conv3: conv(4, 1) |> bn3: batch_norm
+            |> se_module: { fc1: conv(2, 1, bias = true) |> fc2: conv(4, 1, bias = true) } |> downsample: { 0: conv(4, 1) |> 1: batch_norm } } }
+        |> global_avg_pool |> flatten |> last_linear: linear(3)
+}
+"""
+OF_SENET = {"layer0.conv1": "conv1/7x7_s2", "layer0.bn1": "conv1/7x7_s2/bn", "last_linear": "classifier",
+            **{f"layer1.1.{ours}": f"conv2_2_{theirs}" for ours, theirs in (
+                ("conv1", "1x1_reduce"), ("bn1", "1x1_reduce/bn"), ("conv2", "3x3"), ("bn2", "3x3/bn"), ("conv3", "1x1_increase"),
+                ("bn3", "1x1_increase/bn"), ("se_module.fc1", "1x1_down"), ("se_module.fc2", "1x1_up"), ("downsample.0", "1x1_proj"),
+                ("downsample.1", "1x1_proj/bn"))}}
+
+
+def senet():
+    """The names of SENet's authors, on a network that has one of each."""
+    with Folder() as folder:
+        net = folder.write("senet.net", SENET.encode())
+        shown = expect_done(run([NETC, "show", net, "--params"]), "netc show").out
+        shapes = {match[1]: json.loads(match[2]) for match in re.finditer(r"^(\S+)\s+(\[.*\])", shown, re.M)}
+        state = {name: torch.rand(shape) + 0.5 for name, shape in shapes.items()}
+        given = {f"{OF_SENET[name.rpartition('.')[0]]}.{name.rpartition('.')[2]}": tensor for name, tensor in state.items()}
+        folder.same(folder.write("w.pth", saved(given)), {name: tensor.numpy() for name, tensor in state.items()},
+                    "--rename=caffe_senet", net=net)
+
+
 # ---- another network's checkpoint ----
 
 def suggested(net, make, note, *options, more=None):
@@ -137,6 +167,7 @@ def cases():
     yield "rename, refused: 2 MB", refused(b"# a\n" * (1 << 19), "rename_file", "limit", None)
     yield "caffe_resnet, letters", shipped("resnet50", "resnet50", "caffe_resnet", caffe(True))
     yield "caffe_resnet, b1 to b22", shipped("resnet50", "resnet50", "caffe_resnet", caffe(False))
+    yield "caffe_senet", senet
     yield "legacy_se", shipped("seresnet18", "seresnet18", "legacy_se", legacy)
     yield "fits: another network", suggested("resnet50", of("resnet18"), "its 122 tensors are those of resnet18",
                                              more=["layer1.0.conv3.weight is not in the file", "and .* more parameters are missing"])

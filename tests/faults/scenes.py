@@ -13,6 +13,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +21,8 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parent / "checkpoints"))
+import pickles
 from tap import ALL, BUILD, JOBS, NETC, ROOT, Failure, expect_done, run
 
 OUT = BUILD / "tests" / "faults"
@@ -53,6 +56,12 @@ def safetensors():
     return struct.pack("<Q", len(header)) + header + np.arange(offset // 4, dtype="<f4").tobytes()
 
 
+def state_dict():
+    """Under other names, as they come from a wrapped model."""
+    sizes = {name: int(np.prod(shape)) for name, shape in PARAMETERS.items()}
+    return {f"module.{name.replace('fc.', 'head.')}": np.arange(sizes[name], dtype="<f4").reshape(shape) for name, shape in PARAMETERS.items()}
+
+
 def npy(*shape):
     array = np.random.default_rng(1).integers(-8, 8, shape).astype("<f4")
     header = repr({"descr": "<f4", "fortran_order": False, "shape": shape}).encode() + b"\n"
@@ -74,7 +83,8 @@ def idx(*shape):
     return struct.pack(">BBBB", 0, 0, 8, len(shape)) + struct.pack(f">{len(shape)}I", *shape) + array.tobytes()
 
 
-INPUTS = {"small.net": NET.encode(), "w.safetensors": safetensors(), "p.npy": npy(1, 3, 9, 9), "x.npy": npy(9, 1, 28, 28),
+INPUTS = {"small.net": NET.encode(), "w.safetensors": safetensors(), "w.pth": pickles.torch_zip(state_dict(), method=zipfile.ZIP_DEFLATED),
+          "old.pth": pickles.torch_legacy(state_dict()), "map": b"head.* -> fc.*\n", "p.npy": npy(1, 3, 9, 9), "x.npy": npy(9, 1, 28, 28),
           "b.npy": npy(9, 10), "images.gz": gzip.compress(idx(30, 28, 28)), "labels.gz": gzip.compress(idx(30)),
           **{f"photos/{path.name}": path.read_bytes() for path in PICTURES}}
 
@@ -260,6 +270,8 @@ def scenes():
     yield netc("source", *source, "--weights=w.safetensors", earlier=[NETC, *source, "--weights=synthetic", "--parts=3"])
     yield netc("pack", "pack", "small.net", "--weights=w.safetensors", "-o", "new.packed", outputs=["new.packed"])
     yield netc("export", "export", "small.net", "--weights=w.safetensors", "-o", "m.onnx", outputs=["m.onnx"])
+    yield netc("pickled", "pack", "small.net", "--weights=w.pth", "--rename=map", "-o", "new.packed", outputs=["new.packed"])
+    yield netc("pickled_old", "pack", "small.net", "--weights=old.pth", "--rename=map", "-o", "new.packed", outputs=["new.packed"])
     yield netc("split", "build", "small.net", "--weights=w.safetensors", "--parts=1", "--jobs=1", "-o", "small",
                "--weights-file=new.packed", outputs=["small", "new.packed"])
     yield Scene("answers", [OUT / "fake", "--tensor=x.npy"])

@@ -63,7 +63,8 @@ def tree(root):
 WHERE = ["bin/netc", "share/man/man1/netc.1", "share/bash-completion/completions/netc",
          "share/zsh/site-functions/_netc", "share/fish/vendor_completions.d/netc.fish",
          "share/vim/vimfiles/syntax/netc.vim", "share/vim/vimfiles/ftdetect/netc.vim",
-         "share/netc/editors/netc.tmLanguage.json", "share/doc/netc/grammar/LANGUAGE.md", "share/doc/netc/LICENSE"]
+         "share/netc/editors/netc.tmLanguage.json", "share/doc/netc/grammar/LANGUAGE.md",
+         "share/doc/netc/grammar/CHECKPOINTS.md", "share/doc/netc/LICENSE"]
 
 
 def check_files():

@@ -15,7 +15,7 @@ COMPLETION = ROOT / "share/completion"
 # A folder with these files; `q c.net` has a net of two parameters, `two.net` two nets.
 FILES = {"q c.net": "# About it.\nnet one(width = 4, sizes = [1, 2]) { }\n",
          "two.net": "net left() { }\nnet right() { }\n", "plain.net": "", "other.txt": "",
-         "w.safetensors": "", "x.npy": "", "g.ir": "", "sub/": None, "nets/mine.net": "net mine(depth = 3) { }\n"}
+         "w.safetensors": "", "v.pth": "", "a.rename": "", "x.npy": "", "g.ir": "", "sub/": None, "nets/mine.net": "net mine(depth = 3) { }\n"}
 # What is typed, with Tab behind it; what the last word may become. "..." : these, among others.
 LINES = [
     ("netc sh", ["show"]),
@@ -40,6 +40,10 @@ LINES = [
     ("netc check oth", ["other.txt"]),  # no file that fits: any
     ("netc build --weights=w", ["--weights=w.safetensors"]),
     ("netc build --weights sy", ["synthetic"]),
+    ("netc pack --weights=v", ["--weights=v.pth"]),
+    ("netc run --checkpoint", ["--checkpoint-key="]),
+    ("netc build --rename=caffe_r", ["--rename=caffe_resnet"]),
+    ("netc build --rename a", ["a.rename"]),
     ("netc run --input=", ["--input=synthetic", "--input=x.npy", "..."]),
     ("netc build -o oth", ["other.txt"]),
     ("netc pass read+fold", ["read+fold_batch_norm"]),

@@ -190,7 +190,8 @@ Test(safetensors, lists_what_is_missing_surplus_and_misshapen)
     cr_assert(strstr(text, "[weights_surplus]") && strstr(text, "it needs conv1.weight"), "%s", text);
     cr_assert(strstr(text, "parameter fc.bias is [1,2] in the file, the network needs [2]  [weights_shape]"), "%s",
               text);
-    cr_assert(strstr(text, "parameter fc.weight has dtype I32, not F32, F16, BF16 or F64  [weights_dtype]"), "%s", text);
+    cr_assert(strstr(text, "parameter fc.weight has dtype I32, not F32, F16, BF16 or F64  [weights_dtype]"), "%s",
+              text);
     weights_close(w);
 }
 
