@@ -4,7 +4,7 @@
  *   safetensors.c    the safetensors format
  *   torch_file.c     what torch.save writes: a zip, or before PyTorch 1.6 pickles with the storages behind them
  *   archive.c        zip files, by libzip
- *   pickle.c         the machine of pickles, which runs nothing: pickle_opcodes.def, pickle_globals.def
+ *   pickle.c         the machine of pickles, which runs nothing: pickle_opcodes.c and .def, pickle_globals.def
  *   state_dict.c     from a pickle's value to the table
  * grammar/CHECKPOINTS.md says what of all that is read.
  */

@@ -5,6 +5,7 @@ A state_dict is {name: array}; a tensor can be given as a `Tensor` with any stor
 
 import io
 import struct
+import warnings
 import zipfile
 from dataclasses import dataclass, field
 
@@ -104,6 +105,7 @@ def state_dict(tensors, legacy=False):
 def zipped(entries, method=zipfile.ZIP_STORED, names=lambda key: f"archive/{key}"):
     """The bytes of a zip file of these entries, in their order: pairs or a dictionary."""
     out = io.BytesIO()
+    warnings.filterwarnings("ignore", "Duplicate name", UserWarning)
     with zipfile.ZipFile(out, "w", method) as archive:
         for key, content in entries.items() if isinstance(entries, dict) else entries:
             archive.writestr(zipfile.ZipInfo(names(key), (1980, 1, 1, 0, 0, 0)), content, method)
