@@ -8,7 +8,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-sys.path.insert(0, str(HERE.parent / "torch"))
+sys.path.append(str(HERE.parent / "torch"))
 import safetensors_numpy
 import synthetic
 from tap import BUILD, NETC, Failure, expect_done, netc

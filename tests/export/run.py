@@ -16,9 +16,9 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-sys.path.insert(0, str(HERE.parent / "torch"))
+sys.path.append(str(HERE.parent / "torch"))
 import safetensors_numpy
-from faults import faults
+from bad_input import bad_input
 from judge import BATCH, OUT, check, export, images, loaded, outputs_of, session, values_of
 from tap import ALL, NETC, ROOT, SANITISED, Failure, Skip, expect_done, main, netc, run
 
@@ -158,7 +158,7 @@ def cases():
     yield "batch", check_batch
     yield "properties", check_properties
     yield from network_cases()
-    yield from faults()
+    yield from bad_input()
 
 
 def possible(case):

@@ -14,7 +14,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-sys.path.insert(0, str(HERE.parent / "torch"))
+sys.path.append(str(HERE.parent / "torch"))
 import safetensors_numpy
 from tap import NETC, SANITISED, Failure, as_a_user, expect_done, netc
 
@@ -112,5 +112,5 @@ def sizes():
                        says=r"windows.net:2:\d+: error: unfold \(w.unfold\) cannot be written as ONNX: the padded input", check="export_operator")
 
 
-def faults():
+def bad_input():
     return [("bad/usage", usage), ("bad/output", output), ("bad/weights", weights), ("bad/after_passes", after_passes), ("bad/sizes", sizes)]
