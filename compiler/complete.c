@@ -155,7 +155,7 @@ static void offer_value(const struct completion *c, const struct option_row *opt
     while (*rest) {
         size_t length = strcspn(rest, "|]");
         const char *word = arena_copy(c->arena, rest, length);
-        offer_alternative(c, weights && strcmp(word, "FILE") == 0 ? "FILE.safetensors .pth .pt .bin" : word, prefix,
+        offer_alternative(c, weights && strcmp(word, "FILE") == 0 ? "FILE.safetensors .pth .pt .bin .tar" : word, prefix,
                           typed);
         rest += length + (rest[length] != '\0');
     }

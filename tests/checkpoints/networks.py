@@ -2,14 +2,17 @@
 are PyTorch's, within 1e-4 of the largest one and with the same best five classes.
 """
 
+import argparse
 import collections
+import json
+import re
 
 import numpy as np
 import safetensors.torch
 import timm
 import torch
 
-from common import NETC, OUT, Failure
+from common import NETC, OUT, Failure, Folder
 from tap import ALL, ROOT, Skip, expect_done, run
 
 # family, network, model of timm, how it is saved, -D options and the same as arguments of the model. Of a family one runs in `make test`.
@@ -21,17 +24,17 @@ TABLE = [
     ("se", "seresnet18", "seresnet18", "module.", (), {}),
     ("res2net", "res2net50_14w_8s", "res2net50_14w_8s", "zip", (), {}),
     ("resnet-d", "resnet50d", "resnet50d", "half", *SHALLOW),
-    ("group norm", "resnet50_gn", "resnet50_gn", "zip", (), {}),
-    ("blur pool", "resnetblur50", "resnetblur50", "zip", (), {}),
     ("legacy se", "legacy_seresnet50", "legacy_seresnet50", "zip", (), {}),
-    ("eca", "ecaresnet50d", "ecaresnet50d", "zip", (), {}),
+    ("eca", "ecaresnet50d", "ecaresnet50d", "zip", *SHALLOW),
     ("sk", "skresnet18", "skresnet18", "zip", (), {}),
     ("resnest", "resnest14d", "resnest14d", "double", (), {}),
     ("botnet", "botnet26t_256", "botnet26t_256", "zip", (), {}),
-    ("halonet", "halonet26t", "halonet26t", "zip", (), {}),
-    ("lambda", "lambda_resnet26t", "lambda_resnet26t", "zip", (), {}),
 ]
-MORE = [("resnet", "resnet50", "resnet50", "safetensors", (), {}), ("resnet", "resnet34", "resnet34", "half", (), {}),
+MORE = [("lambda", "lambda_resnet26t", "lambda_resnet26t", "zip", (), {}),
+        ("halonet", "halonet26t", "halonet26t", "zip", (), {}),
+        ("blur pool", "resnetblur50", "resnetblur50", "zip", (), {}),
+        ("group norm", "resnet50_gn", "resnet50_gn", "zip", (), {}),
+        ("resnet", "resnet50", "resnet50", "safetensors", (), {}), ("resnet", "resnet34", "resnet34", "half", (), {}),
         ("wide", "wide_resnet50_2", "wide_resnet50_2", "zip", (), {}), ("resnet-d", "resnet50d", "resnet50d", "zip", (), {}),
         ("resnext", "resnext101_32x8d", "resnext101_32x8d", "zip", (), {}), ("se", "seresnet50", "seresnet50", "double", (), {}),
         ("se", "seresnext50_32x4d", "seresnext50_32x4d", "before 1.6", (), {}),
@@ -73,7 +76,7 @@ def save(form, model, path):
 
 def compare(net, model, form, options, changed):
     if not (ROOT / f"netdefs/{net}.net").exists():
-        raise Skip(f"there is no netdefs/{net}.net yet")
+        raise Skip(f"there is no netdefs/{net}.net")
     dice = torch.Generator().manual_seed(7)
     torch.manual_seed(7)
     made = randomised(timm.create_model(model, pretrained=False, **changed), dice)
@@ -98,7 +101,27 @@ def compare(net, model, form, options, changed):
         raise Failure(f"{error:.2e} of the largest logit; the best classes are {best[0]}, PyTorch's {best[1]}")
 
 
+def shapes_of(net):
+    shown = expect_done(run([NETC, "show", net, "--params"]), "netc show").out
+    return {match[1]: json.loads(match[2]) for match in re.finditer(r"^(\S+)\s+(\[.*\])", shown, re.M)}
+
+
+def of_authors(net):
+    """Networks that timm has not, as their authors' training scripts save them: the packed bytes of a safetensors file."""
+    dice = np.random.default_rng(3)
+    values = {name: dice.standard_normal(shape, "f4") for name, shape in shapes_of(net).items()}
+    state = collections.OrderedDict((f"module.{name}", torch.from_numpy(array)) for name, array in values.items())
+    state["module.bn1.num_batches_tracked"] = torch.tensor(5)
+    other = {name: tensor + 1 for name, tensor in state.items()}
+    with Folder() as folder:
+        file = folder.path / "model_best.pth.tar"
+        torch.save({"epoch": 300, "arch": net, "state_dict": other, "state_dict_ema": state, "args": argparse.Namespace(lr=0.1)}, file)
+        folder.same(file, values, "--checkpoint-key=state_dict_ema", net=net, binary=NETC)
+
+
 def cases():
+    for net in ("cotnet50", "se_cotnetd_50", *(("botnet_s1_59", "aa_resnet50", "sasa_resnet50") if ALL else ())):
+        yield f"CoTNet's and others': {net}, state_dict_ema", lambda n=net: of_authors(n)
     for family, net, model, form, options, changed in TABLE + (MORE if ALL else []):
         yield (f"{family}: {net}, {form}",
                lambda n=net, m=model, f=form, o=options, c=changed: compare(n, m, f, o, c))
