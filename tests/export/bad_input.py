@@ -42,7 +42,7 @@ class Folder:
     def write(self, name, content):
         (self.path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
 
-    def refused(self, *arguments, says, check=None, code=1, lines=1, binary=SANITISED, seconds=2.0, **options):
+    def refused(self, *arguments, says, check=None, code=1, lines=1, binary=SANITISED, seconds=10.0, **options):
         before, start = sorted(os.listdir(self.path)), time.monotonic()
         done = subprocess.run([binary, "export", *map(str, arguments)], cwd=self.path, capture_output=True, text=True, timeout=60, **options)
         if done.returncode != code or done.stdout or not re.search(says, done.stderr) or (check and f"[{check}]" not in done.stderr):

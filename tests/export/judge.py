@@ -140,10 +140,10 @@ def interpret(source, name, options, weights, image, timeout):
     return values
 
 
-def check(source, name, options=(), weights="synthetic", binary=NETC, timeout=120, batch=None, interpreted=(0, 2)):
+def check(source, name, options=(), weights="synthetic", binary=NETC, timeout=120, batch=None, interpreted=(0, 2), by_onnx=False):
     """All of it, for a net with one input: the images of `interpreted` are judged alone (unless the batch is fixed) and among
-    three."""
-    import onnx
+    three. by_onnx: by ONNX's own evaluator, too, which reads the operators' definitions as they stand and is slow."""
+    import onnx.reference
     graph, outputs = outputs_of(source, options)
     path = export(source, name, [*options, f"--batch={batch}"] if batch else options, weights, binary)
     onnx.checker.check_model(str(path), full_check=True)
@@ -153,11 +153,14 @@ def check(source, name, options=(), weights="synthetic", binary=NETC, timeout=12
     del model
     pixels = images(graph["inputs"][0]["shape"])
     runner, port = session(path), graph["inputs"][0]["name"]
-    path.unlink()
     names = [output["name"] for output in outputs]
     if [output.name for output in runner.get_outputs()] != names:
         raise Failure(f"outputs {[output.name for output in runner.get_outputs()]}, not {names}")
     together = dict(zip(names, runner.run(names, {port: pixels})))
+    if by_onnx:
+        for output, values in zip(names, onnx.reference.ReferenceEvaluator(str(path)).run(names, {port: pixels})):
+            values_of(values, together[output], TOLERANCE, f"{output} by ONNX's evaluator")
+    path.unlink()
     for i in interpreted:
         wanted = interpret(source, name, options, weights, pixels[i], timeout)
         alone = dict(zip(names, runner.run(names, {port: pixels[i:i + 1]}))) if not batch else {}
