@@ -53,6 +53,19 @@ static bool show_after(struct netc *n, struct text *t, struct graph *g, const ch
     return true;
 }
 
+/* The layers as they were written, and what the passes see in them that a reader would want to know. */
+static bool show_network(struct netc *n, struct text *t, struct graph *g)
+{
+    struct text notes = {.arena = t->arena};
+    show_layers(t, g);
+    n->context.notes = &notes;
+    bool fine = run_passes(g, &n->context, "merge_branches", NULL); /* the last one that has something to say */
+    n->context.notes = NULL;
+    if (notes.length)
+        text_add(t, "\n%s", text_string(&notes));
+    return fine;
+}
+
 /* Does the terminal's locale have more than ASCII? Asked without a setlocale(), which would change what isalpha() means. */
 static bool utf8_locale(void)
 {
@@ -85,7 +98,7 @@ bool command_show(struct netc *n, struct text *t)
     } else if (o->json)
         text_add(t, "%s\n", graph_json(n->module, g));
     else
-        show_layers(t, g);
+        return show_network(n, t, g);
     return true;
 }
 

@@ -54,6 +54,8 @@ enum param_op {
     PARAM_FOLD_WEIGHT,  /* from weight, gamma, var {eps}: weight * gamma / sqrt(var + eps) along axis 0 */
     PARAM_FOLD_BIAS,    /* from beta, gamma, mean, var {eps}, and the convolution's bias if any: beta + (bias - mean) * scale */
     PARAM_FOLD_SCALE,   /* from gamma, var {eps}: gamma / sqrt(var + eps) (a batch norm that nothing absorbed) */
+    PARAM_CONCAT,       /* from two or more {axis}: one behind the other (what merge_branches makes) */
+    PARAM_SUM,          /* from two or more: added, in this order */
     PARAM_RECIPES
 };
 struct param {
@@ -61,16 +63,17 @@ struct param {
     const char *name; /* dotted */
     struct shape shape;
     enum param_op op;
-    struct param *from[5];
+    struct param **from;
     int n_from;
     double eps;
+    int axis; /* PARAM_CONCAT */
     const double *value; /* PARAM_CONSTANT */
     struct origin origin;
 };
 struct recipe_info {
     const char *name;       /* "fold_weight": how the text form calls it */
-    int min_from, max_from;
-    bool has_eps;
+    int min_from, max_from; /* max_from < 0: any number */
+    bool has_eps, has_axis;
 };
 const struct recipe_info *recipe_info(enum param_op);
 
@@ -230,6 +233,11 @@ struct node *graph_add(struct graph *, struct diags *, enum op, struct node *con
                        const char *path, const char *name, struct origin);
 struct param *graph_param(struct graph *, const char *name, struct shape, struct origin); /* PARAM_LOADED */
 struct param *graph_derived(struct graph *, const char *name, struct shape, enum param_op, struct param *const *from, int n, double eps);
+/* The concatenation of n >= 2 parameters along an axis. */
+struct param *graph_joined(struct graph *, const char *name, struct param *const *from, int n, int axis);
+/* Of "conv1.0.weight", "conv1.1.weight" ... "conv1.weight": n >= 2 names without the one element that counts from 0; NULL: none does. */
+const char *joined_name(const void *list, int n, const char *(*name_of)(const void *list, int i));
+const char *joined_param_name(struct param *const *from, int n);
 struct param *graph_find_param(const struct graph *, const char *name);
 /* Slot of ops.def's parameter list ("weight" is 0 ...): leaf name and shape; false past the last one. */
 bool node_param(const struct node *, int slot, const char **leaf, bool *optional, struct shape *);
@@ -288,7 +296,9 @@ struct pass_context {
     struct diags *diags;
     const struct target *target;
     int batch, threads;
+    struct text *notes; /* what passes found that a reader of the network may want to know, a line each; NULL: nobody asks */
 };
+void pass_note(struct pass_context *, const char *format, ...) PRINTF(2, 3);
 #define PASS(name, ...) bool name(struct graph *, struct pass_context *);
 #include "graph/passes.def"
 #undef PASS

@@ -53,6 +53,34 @@ static double *fold_bias(struct arena *arena, struct weights *w, const struct pa
     return out;
 }
 
+static double *join_params(struct arena *arena, struct weights *w, const struct param *p)
+{
+    struct split whole = split_at(p->shape, p->axis);
+    double *out = NEW_ARRAY(arena, double, shape_elements(p->shape)), *to = out;
+    for (int k = 0; k < p->n_from; k++) {
+        const double *from = param_value(arena, w, p->from[k]);
+        int64_t run = p->from[k]->shape.dim[p->axis] * whole.inner;
+        for (int64_t o = 0; o < whole.outer; o++) {
+            memcpy(to + o * whole.n * whole.inner, from + o * run, (size_t)run * sizeof *out);
+        }
+        to += run;
+    }
+    return out;
+}
+
+static double *add_params(struct arena *arena, struct weights *w, const struct param *p)
+{
+    int64_t n = shape_elements(p->shape);
+    double *out = NEW_ARRAY(arena, double, n);
+    for (int k = 0; k < p->n_from; k++) {
+        const double *from = param_value(arena, w, p->from[k]);
+        for (int64_t i = 0; i < n; i++) {
+            out[i] += from[i];
+        }
+    }
+    return out;
+}
+
 const double *param_value(struct arena *arena, struct weights *w, struct param *p)
 {
     switch (p->op) {
@@ -60,6 +88,8 @@ const double *param_value(struct arena *arena, struct weights *w, struct param *
     case PARAM_FOLD_WEIGHT: return fold_weight(arena, w, p);
     case PARAM_FOLD_BIAS: return fold_bias(arena, w, p);
     case PARAM_FOLD_SCALE: return fold_scale(arena, w, p->from[0], p->from[1], p->eps);
+    case PARAM_CONCAT: return join_params(arena, w, p);
+    case PARAM_SUM: return add_params(arena, w, p);
     default: break;
     }
     double *out = NEW_ARRAY(arena, double, shape_elements(p->shape));

@@ -132,6 +132,16 @@ static bool read_input(struct reader *r, size_t first)
     return graph_read_rest(r, node);
 }
 
+/* {axis 0}, of a joined parameter */
+static bool read_axis(struct reader *r, struct param *param)
+{
+    if (!scan_expect(r, '{', "before the axis") || !scan_accept_word(r, "axis")) {
+        scan_fail(r, graph_text_syntax, r->at, "axis is expected here");
+        return false;
+    }
+    return scan_small(r, 0, MAX_RANK - 1, &param->axis) && scan_expect(r, '}', "behind the axis");
+}
+
 static bool read_recipe(struct reader *r, struct param *param)
 {
     size_t first;
@@ -144,7 +154,7 @@ static bool read_recipe(struct reader *r, struct param *param)
         scan_fail_unknown(r, first, "recipe", word ? word : "", known + 1, PARAM_RECIPES - 1);
         return false;
     }
-    struct operands from = {0};
+    struct operands from = {.any = true};
     if (scan_look(r) == '@' && !graph_read_operands(r, &from)) {
         return false;
     }
@@ -152,8 +162,8 @@ static bool read_recipe(struct reader *r, struct param *param)
         scan_fail(r, graph_text_syntax, first, "a recipe takes parameters, each by its name");
         return false;
     }
-    memcpy(param->from, from.param, sizeof param->from);
-    param->n_from = from.n_param;
+    param->from = from.param;
+    param->n_from = (int)from.n_param;
     int64_t count = 0;
     if (param->op == PARAM_CONSTANT &&
         (!(param->value = scan_numbers(r, &count)) || count != shape_elements(param->shape))) {
@@ -168,7 +178,7 @@ static bool read_recipe(struct reader *r, struct param *param)
         }
         return scan_real(r, &param->eps) && scan_expect(r, '}', "behind eps");
     }
-    return true;
+    return !recipe_info(param->op)->has_axis || read_axis(r, param);
 }
 
 /* param @name type [= recipe @source, ... {eps 1e-05}] */
@@ -195,6 +205,7 @@ static bool read_param(struct reader *r, size_t first)
     scan_source(r);
     struct param *param = graph_derived(r->graph, name, type.shape, read.op, read.from, read.n_from, read.eps);
     param->value = read.value;
+    param->axis = read.axis;
     param->origin = (struct origin){scan_span(r, first), NULL};
     return true;
 }

@@ -79,8 +79,9 @@ struct value {
 struct operands {
     struct node **in;
     size_t n_in, cap_in;
-    struct param *param[MAX_PARAMS];
-    int n_param;
+    struct param **param;
+    size_t n_param, cap_param;
+    bool any; /* number of parameters: a recipe's sources; a node has at most MAX_PARAMS */
     const char *star; /* "bn1." of @bn1.* */
     size_t star_first;
 };

@@ -76,11 +76,13 @@ static bool read_param_operand(struct reader *r, struct operands *operands)
         operands->star_first = first;
         return true;
     }
-    if (operands->n_param == MAX_PARAMS || operands->star) {
+    if ((operands->n_param == MAX_PARAMS && !operands->any) || operands->star) {
         scan_fail(r, graph_text_syntax, first, "a node has no more than %d parameters", MAX_PARAMS);
         return false;
     }
-    return (operands->param[operands->n_param++] = find_param(r, first, name)) != NULL;
+    struct param *param = find_param(r, first, name);
+    PUSH(r->arena, operands->param, operands->n_param, operands->cap_param, param);
+    return param;
 }
 
 bool graph_read_operands(struct reader *r, struct operands *operands)
@@ -336,14 +338,14 @@ static bool set_params(struct reader *r, struct node *node, const struct operand
     struct shape shape;
     int slots = 0;
     for (; node_param(node, slots, &leaf, &optional, &shape); slots++) {
-        node->param[slots] = operands->param[slots];
+        node->param[slots] = (size_t)slots < operands->n_param ? operands->param[slots] : NULL;
         if (operands->star &&
             !(node->param[slots] = find_param(r, operands->star_first, intern_printf("%s%s", operands->star, leaf)))) {
             return false;
         }
     }
-    if (operands->n_param > slots) {
-        scan_fail(r, graph_text_syntax, first, "%s has at most %d parameters, there are %d", op_info(node->op)->name,
+    if (operands->n_param > (size_t)slots) {
+        scan_fail(r, graph_text_syntax, first, "%s has at most %d parameters, there are %zu", op_info(node->op)->name,
                   slots, operands->n_param);
         return false;
     }

@@ -122,6 +122,9 @@ static void print_recipe(struct text *text, const struct param *param)
         add_number(text, param->eps);
         text_add(text, "}");
     }
+    if (recipe->has_axis) {
+        text_add(text, " {axis %d}", param->axis);
+    }
 }
 
 static void print_params(struct text *text, const struct graph *graph)

@@ -143,13 +143,17 @@ static void check_type(struct verifier *v, const struct node *node)
 static void check_source(struct verifier *v, const struct param *param, int k)
 {
     const struct param *from = param->from[k];
-    bool weight = param->op == PARAM_FOLD_WEIGHT && k == 0;
+    bool whole = (param->op == PARAM_FOLD_WEIGHT && k == 0) || param->op == PARAM_SUM;
     if (!has_param(v->graph, from) || from->id >= param->id) {
         wrong(v, graph_recipes, param, "@%s: source %d of its recipe does not stand before it", param->name, k + 1);
         return;
     }
     struct shape one = {1, {param->shape.rank ? param->shape.dim[0] : 1}};
-    struct shape expected = weight ? param->shape : one;
+    struct shape expected = whole ? param->shape : one;
+    if (param->op == PARAM_CONCAT) { /* any length along the axis; check_recipe adds them up */
+        expected = param->shape;
+        expected.dim[param->axis] = from->shape.rank == expected.rank ? from->shape.dim[param->axis] : 0;
+    }
     if (!shape_equal(from->shape, expected)) {
         wrong(v, graph_recipes, param, "@%s: %s needs %s for source %d, @%s is %s", param->name,
               recipe_info(param->op)->name, shape_text(v->scratch, expected), k + 1, from->name,
@@ -166,7 +170,7 @@ static void check_recipe(struct verifier *v, const struct param *param)
         return;
     }
     const struct recipe_info *recipe = recipe_info(param->op);
-    if (param->n_from < recipe->min_from || param->n_from > recipe->max_from) {
+    if (param->n_from < recipe->min_from || (recipe->max_from >= 0 && param->n_from > recipe->max_from)) {
         wrong(v, graph_recipes, param, "@%s: %s has %d sources", param->name, recipe->name, param->n_from);
         return;
     }
@@ -176,8 +180,21 @@ static void check_recipe(struct verifier *v, const struct param *param)
     if (param->op == PARAM_CONSTANT && !param->value) {
         wrong(v, graph_recipes, param, "@%s is a constant without numbers", param->name);
     }
-    for (int k = 0; k < param->n_from; k++) {
+    if (recipe->has_axis && (param->axis < 0 || param->axis >= param->shape.rank)) {
+        wrong(v, graph_recipes, param, "@%s: there is no axis %d of %s", param->name, param->axis,
+              shape_text(v->scratch, param->shape));
+        return;
+    }
+    for (int k = 0; v->good && k < param->n_from; k++) {
         check_source(v, param, k);
+    }
+    int64_t sum = 0;
+    for (int k = 0; v->good && param->op == PARAM_CONCAT && k < param->n_from; k++) {
+        sum += param->from[k]->shape.dim[param->axis];
+    }
+    if (v->good && param->op == PARAM_CONCAT && sum != param->shape.dim[param->axis]) {
+        wrong(v, graph_recipes, param, "@%s: its sources have %lld along axis %d, it has %lld", param->name,
+              (long long)sum, param->axis, (long long)param->shape.dim[param->axis]);
     }
 }
 

@@ -8,9 +8,13 @@
 #include <string.h>
 
 static const struct recipe_info recipes[PARAM_RECIPES] = {
-    [PARAM_LOADED] = {"loaded", 0, 0, false},          [PARAM_CONSTANT] = {"constant", 0, 0, false},
-    [PARAM_FOLD_WEIGHT] = {"fold_weight", 3, 3, true}, [PARAM_FOLD_BIAS] = {"fold_bias", 4, 5, true},
-    [PARAM_FOLD_SCALE] = {"fold_scale", 2, 2, true},
+    [PARAM_LOADED] = {"loaded", 0, 0, false, false},
+    [PARAM_CONSTANT] = {"constant", 0, 0, false, false},
+    [PARAM_FOLD_WEIGHT] = {"fold_weight", 3, 3, true, false},
+    [PARAM_FOLD_BIAS] = {"fold_bias", 4, 5, true, false},
+    [PARAM_FOLD_SCALE] = {"fold_scale", 2, 2, true, false},
+    [PARAM_CONCAT] = {"concat", 2, -1, false, true},
+    [PARAM_SUM] = {"sum", 2, -1, false, false},
 };
 
 const struct recipe_info *recipe_info(enum param_op op)
@@ -26,8 +30,9 @@ struct param *graph_derived(struct graph *graph, const char *name, struct shape 
     param->name = intern(name);
     param->shape = shape;
     param->op = op;
-    param->n_from = n < (int)LENGTH(param->from) ? n : (int)LENGTH(param->from);
-    for (int i = 0; i < param->n_from; i++) {
+    param->n_from = n;
+    param->from = NEW_ARRAY(graph->arena, struct param *, n + 1);
+    for (int i = 0; i < n; i++) {
         param->from[i] = from[i];
     }
     param->eps = eps;
@@ -37,6 +42,54 @@ struct param *graph_derived(struct graph *graph, const char *name, struct shape 
         name_map_put(graph->arena, &graph->params, param->name, param);
     }
     return param;
+}
+
+struct param *graph_joined(struct graph *graph, const char *name, struct param *const *from, int n, int axis)
+{
+    struct shape shape = from[0]->shape;
+    for (int i = 1; i < n; i++) {
+        shape.dim[axis] += from[i]->shape.dim[axis];
+    }
+    struct param *param = graph_derived(graph, name, shape, PARAM_CONCAT, from, n, 0);
+    param->axis = axis;
+    return param;
+}
+
+/* Is it the first `before` bytes of `first`, the number, and then `after`? */
+static bool counts(const char *name, const char *first, size_t before, int number, const char *after)
+{
+    if (strncmp(name, first, before) != 0) {
+        return false;
+    }
+    const char *digits = intern_printf("%d", number), *at = name + before;
+    return strncmp(at, digits, strlen(digits)) == 0 && strcmp(at + strlen(digits), after) == 0;
+}
+
+const char *joined_name(const void *list, int n, const char *(*name_of)(const void *list, int i))
+{
+    const char *first = name_of(list, 0);
+    for (const char *at = first; at; at = strchr(at, '.') ? strchr(at, '.') + 1 : NULL) {
+        size_t before = (size_t)(at - first);
+        const char *after = at + 1;
+        bool found = *at == '0' && (*after == '.' || !*after) && (before || *after);
+        for (int i = 1; found && i < n; i++) {
+            found = counts(name_of(list, i), first, before, i, after);
+        }
+        if (found) { /* one dot goes with the number */
+            return before ? intern_printf("%.*s%s", (int)before - 1, first, after) : intern(after + 1);
+        }
+    }
+    return NULL;
+}
+
+static const char *source_name(const void *from, int i)
+{
+    return ((struct param *const *)from)[i]->name;
+}
+
+const char *joined_param_name(struct param *const *from, int n)
+{
+    return joined_name(from, n, source_name);
 }
 
 struct param *graph_param(struct graph *graph, const char *name, struct shape shape, struct origin origin)

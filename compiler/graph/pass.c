@@ -5,6 +5,7 @@
  */
 #include "graph/graph.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 static const struct pass passes[] = {
@@ -38,6 +39,17 @@ bool run_pass(const struct pass *pass, struct graph *g, struct pass_context *con
     }
     arena_reset(context->scratch);
     return fine;
+}
+
+void pass_note(struct pass_context *context, const char *format, ...)
+{
+    if (context->notes) {
+        va_list arguments;
+        va_start(arguments, format);
+        text_add_v(context->notes, format, arguments);
+        va_end(arguments);
+        text_put(context->notes, "\n", 1);
+    }
 }
 
 /* Texts are compared across passes, so they live in an arena of their own. */

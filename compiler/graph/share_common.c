@@ -20,7 +20,7 @@ static bool same_param(const struct param *a, const struct param *b)
         return true;
     }
     if (!a || !b || a->op != b->op || a->op == PARAM_LOADED || a->n_from != b->n_from || a->eps != b->eps ||
-        !shape_equal(a->shape, b->shape)) {
+        a->axis != b->axis || !shape_equal(a->shape, b->shape)) {
         return false;
     }
     if (a->op == PARAM_CONSTANT) {

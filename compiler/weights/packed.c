@@ -45,6 +45,8 @@ static void put_source(struct text *t, const struct param *p)
         put_name(t, p->name);
     } else if (p->op == PARAM_CONSTANT) {
         put_constant(t, p);
+    } else if (p->op == PARAM_CONCAT && joined_param_name(p->from, p->n_from) == p->name) {
+        put_name(t, p->name); /* of which form the network was is nothing that the bytes depend on */
     } else {
         text_add(t, "%s(", recipe_info(p->op)->name);
         for (int i = 0; i < p->n_from; i++) {
@@ -53,6 +55,8 @@ static void put_source(struct text *t, const struct param *p)
         }
         if (recipe_info(p->op)->has_eps)
             text_add(t, "; eps %.*g", number_digits(p->eps), p->eps);
+        if (recipe_info(p->op)->has_axis)
+            text_add(t, "; axis %d", p->axis);
         text_add(t, ")");
     }
 }

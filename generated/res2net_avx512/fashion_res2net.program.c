@@ -29,131 +29,111 @@ static void call(int layer, const char *w, void *workspace, const float *const *
             (void *)(w + w_layer1_0_conv1_b), (void *)(m + m_layer1_0_conv1), i);
         break;
     case 4:
-        conv3x3_13to13_14x14_relu__avx512_1x14x16((void *)(m + m_layer1_0_conv1), (void *)(w + w_layer1_0_convs_0_w),
-            (void *)(w + w_layer1_0_convs_0_b), (void *)(m + m_layer1_0_concat), i);
-        break;
-    case 5:
-        conv3x3_13to13_14x14_relu__avx512_1x14x16((void *)(m + m_layer1_0_conv1 + 16384),
-            (void *)(w + w_layer1_0_convs_1_w), (void *)(w + w_layer1_0_convs_1_b),
-            (void *)(m + m_layer1_0_concat + 12544), i);
-        break;
-    case 6:
-        conv3x3_13to13_14x14_relu__avx512_1x14x16((void *)(m + m_layer1_0_conv1 + 32768),
-            (void *)(w + w_layer1_0_convs_2_w), (void *)(w + w_layer1_0_convs_2_b),
-            (void *)(m + m_layer1_0_concat + 25088), i);
-        break;
-    case 7:
         avg_pool_13x14x14__avx512((void *)(m + m_layer1_0_conv1 + 49152), (void *)(m + m_layer1_0_concat + 37632), i);
         break;
-    case 8:
+    case 5:
+        gconv3x3_39to39in3_14x14_relu__avx512_spread_2x4x16((void *)(m + m_layer1_0_conv1),
+            (void *)(w + w_layer1_0_convs_w), (void *)(w + w_layer1_0_convs_b), (void *)(m + m_layer1_0_concat), i, j);
+        break;
+    case 6:
         conv1x1_52to128_14x14__avx512_1x14x32((void *)(m + m_layer1_0_concat), (void *)(w + w_layer1_0_conv3_w),
             (void *)(w + w_layer1_0_conv3_b), (void *)(m + m_layer1_0_conv3), i);
         break;
-    case 9:
+    case 7:
         conv1x1_16to128_14x14_add_relu__avx512_1x14x32((void *)(m + m_max_pool),
             (void *)(w + w_layer1_0_downsample_0_w), (void *)(w + w_layer1_0_downsample_0_b),
             (void *)(m + m_layer1_0_conv3), i);
         break;
-    case 10:
+    case 8:
         conv1x1_128to52_14x14_relu__avx512_1x14x32((void *)(m + m_layer1_0_conv3), (void *)(w + w_layer1_1_conv1_w),
             (void *)(w + w_layer1_1_conv1_b), (void *)(m + m_layer1_1_conv1), i);
         break;
-    case 11:
+    case 9:
         conv3x3_13to13_14x14_relu__avx512_1x14x16((void *)(m + m_layer1_1_conv1), (void *)(w + w_layer1_1_convs_0_w),
             (void *)(w + w_layer1_1_convs_0_b), (void *)(m + m_layer1_1_concat), i);
         break;
-    case 12:
+    case 10:
         add_13x14x14__avx512((void *)(m + m_layer1_1_concat), (void *)(m + m_layer1_1_conv1 + 16384), i);
         break;
-    case 13:
+    case 11:
         conv3x3_13to13_14x14_relu__avx512_1x14x16((void *)(m + m_layer1_1_conv1 + 16384),
             (void *)(w + w_layer1_1_convs_1_w), (void *)(w + w_layer1_1_convs_1_b),
             (void *)(m + m_layer1_1_concat + 12544), i);
         break;
-    case 14:
+    case 12:
         add_13x14x14__avx512((void *)(m + m_layer1_1_concat + 12544), (void *)(m + m_layer1_1_conv1 + 32768), i);
         break;
-    case 15:
+    case 13:
         conv3x3_13to13_14x14_relu__avx512_1x14x16((void *)(m + m_layer1_1_conv1 + 32768),
             (void *)(w + w_layer1_1_convs_2_w), (void *)(w + w_layer1_1_convs_2_b),
             (void *)(m + m_layer1_1_concat + 25088), i);
         break;
-    case 16:
+    case 14:
         convert_13x14x14__avx512((void *)(m + m_layer1_1_conv1 + 49152), (void *)(m + m_layer1_1_concat + 37632), i);
         break;
-    case 17:
+    case 15:
         conv1x1_52to128_14x14_add_relu__avx512_1x14x32((void *)(m + m_layer1_1_concat),
             (void *)(w + w_layer1_1_conv3_w), (void *)(w + w_layer1_1_conv3_b), (void *)(m + m_layer1_0_conv3), i);
         break;
-    case 18:
+    case 16:
         conv1x1_128to104_14x14_relu__avx512_1x14x32((void *)(m + m_layer1_0_conv3), (void *)(w + w_layer2_0_conv1_w),
             (void *)(w + w_layer2_0_conv1_b), (void *)(m + m_layer2_0_conv1), i);
         break;
-    case 19:
-        conv3x3s2_26to26_7x7_relu__avx512_1x7x32((void *)(m + m_layer2_0_conv1), (void *)(w + w_layer2_0_convs_0_w),
-            (void *)(w + w_layer2_0_convs_0_b), (void *)(m + m_layer2_0_concat), i);
-        break;
-    case 20:
-        conv3x3s2_26to26_7x7_relu__avx512_1x7x32((void *)(m + m_layer2_0_conv1 + 32768),
-            (void *)(w + w_layer2_0_convs_1_w), (void *)(w + w_layer2_0_convs_1_b),
-            (void *)(m + m_layer2_0_concat + 6272), i);
-        break;
-    case 21:
-        conv3x3s2_26to26_7x7_relu__avx512_1x7x32((void *)(m + m_layer2_0_conv1 + 65536),
-            (void *)(w + w_layer2_0_convs_2_w), (void *)(w + w_layer2_0_convs_2_b),
-            (void *)(m + m_layer2_0_concat + 12544), i);
-        break;
-    case 22:
+    case 17:
         avg_pool_26x7x7__avx512((void *)(m + m_layer2_0_conv1 + 98304), (void *)(m + m_layer2_0_concat + 18816), i);
         break;
-    case 23:
+    case 18:
+        gconv3x3s2_78to78in3_7x7_relu__avx512_1x7x32((void *)(m + m_layer2_0_conv1), (void *)(w + w_layer2_0_convs_w),
+            (void *)(w + w_layer2_0_convs_b), (void *)(m + m_layer2_0_concat), i, j);
+        break;
+    case 19:
         conv1x1_104to256_7x7__avx512_13x32((void *)(m + m_layer2_0_concat), (void *)(w + w_layer2_0_conv3_w),
             (void *)(w + w_layer2_0_conv3_b), (void *)(m + m_layer2_0_conv3), i);
         break;
-    case 24:
+    case 20:
         conv1x1s2_128to256_7x7_add_relu__avx512_1x7x32((void *)(m + m_layer1_0_conv3),
             (void *)(w + w_layer2_0_downsample_0_w), (void *)(w + w_layer2_0_downsample_0_b),
             (void *)(m + m_layer2_0_conv3), i);
         break;
-    case 25:
+    case 21:
         conv1x1_256to104_7x7_relu__avx512_1x7x48((void *)(m + m_layer2_0_conv3), (void *)(w + w_layer2_1_conv1_w),
             (void *)(w + w_layer2_1_conv1_b), (void *)(m + m_layer2_1_conv1), i, j);
         break;
-    case 26:
+    case 22:
         conv3x3_26to26_7x7_relu__avx512_1x7x32((void *)(m + m_layer2_1_conv1), (void *)(w + w_layer2_1_convs_0_w),
             (void *)(w + w_layer2_1_convs_0_b), (void *)(m + m_layer2_1_concat), i);
         break;
-    case 27:
+    case 23:
         add_26x7x7__avx512((void *)(m + m_layer2_1_concat), (void *)(m + m_layer2_1_conv1 + 10368), i);
         break;
-    case 28:
+    case 24:
         conv3x3_26to26_7x7_relu__avx512_1x7x32((void *)(m + m_layer2_1_conv1 + 10368),
             (void *)(w + w_layer2_1_convs_1_w), (void *)(w + w_layer2_1_convs_1_b),
             (void *)(m + m_layer2_1_concat + 6272), i);
         break;
-    case 29:
+    case 25:
         add_26x7x7__avx512((void *)(m + m_layer2_1_concat + 6272), (void *)(m + m_layer2_1_conv1 + 20736), i);
         break;
-    case 30:
+    case 26:
         conv3x3_26to26_7x7_relu__avx512_1x7x32((void *)(m + m_layer2_1_conv1 + 20736),
             (void *)(w + w_layer2_1_convs_2_w), (void *)(w + w_layer2_1_convs_2_b),
             (void *)(m + m_layer2_1_concat + 12544), i);
         break;
-    case 31:
+    case 27:
         convert_26x7x7__avx512((void *)(m + m_layer2_1_conv1 + 31104), (void *)(m + m_layer2_1_concat + 18816), i);
         break;
-    case 32:
+    case 28:
         conv1x1_104to256_7x7_add_relu__avx512_13x32((void *)(m + m_layer2_1_concat), (void *)(w + w_layer2_1_conv3_w),
             (void *)(w + w_layer2_1_conv3_b), (void *)(m + m_layer2_0_conv3), i);
         break;
-    case 33:
+    case 29:
         global_avg_pool_256x1x1__avx512((void *)(m + m_layer2_0_conv3), (void *)(m + m_global_avg_pool), i);
         break;
-    case 34:
+    case 30:
         linear_256to10__avx512_1x16((void *)(m + m_global_avg_pool), (void *)(w + w_fc_weight),
             (void *)(w + w_fc_bias), (void *)(m + m_fc));
         break;
-    case 35:
+    case 31:
         convert_10__avx512((void *)(m + m_fc), (void *)(output[0]));
         break;
     }
@@ -176,22 +156,14 @@ static const struct netc_layer layers[] = {
      "layer1.0.conv1, relu: 16x14x14 -> f32[52,14,14] c16 halo 1 seg 13",
      163072, 12544, 4352, 65536,
      {NETC_WORKSPACE, m_layer1_0_conv1 + 0, 0, 3, {52, 14, 14}, 16, 1, 13}},
-    {"layer1.0.convs.0", "conv3x3_13to13_14x14_relu__avx512_1x14x16",
-     "layer1.0.convs.0, relu: 13x14x14 -> f32[13,14,14] c16",
-     298116, 16384, 7552, 12544,
-     {NETC_WORKSPACE, m_layer1_0_concat + 0, 0, 3, {13, 14, 14}, 16, 0, 0}},
-    {"layer1.0.convs.1", "conv3x3_13to13_14x14_relu__avx512_1x14x16",
-     "layer1.0.convs.1, relu: 13x14x14 -> f32[13,14,14] c16",
-     298116, 16384, 7552, 12544,
-     {NETC_WORKSPACE, m_layer1_0_concat + 12544, 0, 3, {13, 14, 14}, 16, 0, 0}},
-    {"layer1.0.convs.2", "conv3x3_13to13_14x14_relu__avx512_1x14x16",
-     "layer1.0.convs.2, relu: 13x14x14 -> f32[13,14,14] c16",
-     298116, 16384, 7552, 12544,
-     {NETC_WORKSPACE, m_layer1_0_concat + 25088, 0, 3, {13, 14, 14}, 16, 0, 0}},
     {"layer1.0.avg_pool", "avg_pool_13x14x14__avx512",
      "layer1.0.avg_pool: 13x14x14 -> f32[13,14,14] c16",
      0, 16384, 0, 12544,
      {NETC_WORKSPACE, m_layer1_0_concat + 37632, 0, 3, {13, 14, 14}, 16, 0, 0}},
+    {"layer1.0.convs", "gconv3x3_39to39in3_14x14_relu__avx512_spread_2x4x16",
+     "layer1.0.convs, relu: 39x14x14 -> f32[39,14,14] c16 seg 13",
+     894348, 49152, 22656, 37632,
+     {NETC_WORKSPACE, m_layer1_0_concat + 0, 0, 3, {39, 14, 14}, 16, 0, 13}},
     {"layer1.0.conv3", "conv1x1_52to128_14x14__avx512_1x14x32",
      "layer1.0.conv3: 52x14x14 -> f32[128,14,14] c16",
      1304576, 50176, 27136, 100352,
@@ -236,22 +208,14 @@ static const struct netc_layer layers[] = {
      "layer2.0.conv1, relu: 128x14x14 -> f32[104,14,14] c16 halo 1 seg 26",
      2609152, 100352, 66048, 131072,
      {NETC_WORKSPACE, m_layer2_0_conv1 + 0, 0, 3, {104, 14, 14}, 16, 1, 26}},
-    {"layer2.0.convs.0", "conv3x3s2_26to26_7x7_relu__avx512_1x7x32",
-     "layer2.0.convs.0, relu: 26x14x14 -> f32[26,7,7] c16",
-     298116, 28800, 36992, 6272,
-     {NETC_WORKSPACE, m_layer2_0_concat + 0, 0, 3, {26, 7, 7}, 16, 0, 0}},
-    {"layer2.0.convs.1", "conv3x3s2_26to26_7x7_relu__avx512_1x7x32",
-     "layer2.0.convs.1, relu: 26x14x14 -> f32[26,7,7] c16",
-     298116, 28800, 36992, 6272,
-     {NETC_WORKSPACE, m_layer2_0_concat + 6272, 0, 3, {26, 7, 7}, 16, 0, 0}},
-    {"layer2.0.convs.2", "conv3x3s2_26to26_7x7_relu__avx512_1x7x32",
-     "layer2.0.convs.2, relu: 26x14x14 -> f32[26,7,7] c16",
-     298116, 28800, 36992, 6272,
-     {NETC_WORKSPACE, m_layer2_0_concat + 12544, 0, 3, {26, 7, 7}, 16, 0, 0}},
     {"layer2.0.avg_pool", "avg_pool_26x7x7__avx512",
      "layer2.0.avg_pool: 26x14x14 -> f32[26,7,7] c16",
      0, 28800, 0, 6272,
      {NETC_WORKSPACE, m_layer2_0_concat + 18816, 0, 3, {26, 7, 7}, 16, 0, 0}},
+    {"layer2.0.convs", "gconv3x3s2_78to78in3_7x7_relu__avx512_1x7x32",
+     "layer2.0.convs, relu: 78x14x14 -> f32[78,7,7] c16 seg 26",
+     894348, 86400, 110976, 18816,
+     {NETC_WORKSPACE, m_layer2_0_concat + 0, 0, 3, {78, 7, 7}, 16, 0, 26}},
     {"layer2.0.conv3", "conv1x1_104to256_7x7__avx512_13x32",
      "layer2.0.conv3: 104x7x7 -> f32[256,7,7] c16",
      1304576, 25088, 132096, 50176,
@@ -309,99 +273,89 @@ static const struct netc_layer layers[] = {
 static const struct netc_stage stages[] = {
     {0, 1, {14, 1}, NULL},
     {1, 3, {14, 1}, "conv1 needs pixels.blocks of other threads"},
-    {4, 7, {14, 1}, "layer1.0.convs.0 needs layer1.0.conv1 of other threads"},
-    {11, 2, {14, 1}, "layer1.1.convs.0 needs layer1.1.conv1 of other threads"},
-    {13, 2, {14, 1}, "layer1.1.convs.1 needs layer1.1.conv1 of other threads"},
-    {15, 4, {14, 1}, "layer1.1.convs.2 needs layer1.1.conv1 of other threads"},
-    {19, 3, {7, 1}, "layer2.0.convs.0 needs layer2.0.conv1 of other threads"},
-    {22, 1, {2, 1}, NULL},
-    {23, 1, {8, 1}, "layer2.0.conv3 needs layer2.0.concat of other threads"},
-    {24, 1, {8, 1}, "layer2.0.downsample.0 needs layer2.0.conv3 of other threads"},
-    {25, 1, {7, 3}, "layer2.1.conv1 needs layer2.0.conv3 of other threads"},
-    {26, 1, {7, 1}, "layer2.1.convs.0 needs layer2.1.conv1 of other threads"},
-    {27, 1, {2, 1}, "layer2.1.add needs layer2.1.concat of other threads"},
-    {28, 1, {7, 1}, "layer2.1.convs.1 needs layer2.1.conv1 of other threads"},
-    {29, 1, {2, 1}, "layer2.1.add2 needs layer2.1.concat of other threads"},
-    {30, 2, {7, 1}, "layer2.1.convs.2 needs layer2.1.conv1 of other threads"},
-    {32, 1, {8, 1}, "layer2.1.conv3 needs layer2.1.concat of other threads"},
-    {33, 1, {8, 1}, "global_avg_pool needs layer2.0.conv3 of other threads"},
-    {34, 1, {1, 1}, "fc needs global_avg_pool of other threads"},
-    {35, 1, {1, 1}, "fc.rows needs fc of other threads"},
+    {4, 1, {14, 1}, "layer1.0.avg_pool needs layer1.0.conv1 of other threads"},
+    {5, 1, {7, 3}, NULL},
+    {6, 3, {14, 1}, "layer1.0.conv3 needs layer1.0.concat of other threads"},
+    {9, 2, {14, 1}, "layer1.1.convs.0 needs layer1.1.conv1 of other threads"},
+    {11, 2, {14, 1}, "layer1.1.convs.1 needs layer1.1.conv1 of other threads"},
+    {13, 4, {14, 1}, "layer1.1.convs.2 needs layer1.1.conv1 of other threads"},
+    {17, 1, {2, 1}, "layer2.0.avg_pool needs layer2.0.conv1 of other threads"},
+    {18, 1, {7, 3}, NULL},
+    {19, 1, {8, 1}, "layer2.0.conv3 needs layer2.0.concat of other threads"},
+    {20, 1, {8, 1}, "layer2.0.downsample.0 needs layer2.0.conv3 of other threads"},
+    {21, 1, {7, 3}, "layer2.1.conv1 needs layer2.0.conv3 of other threads"},
+    {22, 1, {7, 1}, "layer2.1.convs.0 needs layer2.1.conv1 of other threads"},
+    {23, 1, {2, 1}, "layer2.1.add needs layer2.1.concat of other threads"},
+    {24, 1, {7, 1}, "layer2.1.convs.1 needs layer2.1.conv1 of other threads"},
+    {25, 1, {2, 1}, "layer2.1.add2 needs layer2.1.concat of other threads"},
+    {26, 2, {7, 1}, "layer2.1.convs.2 needs layer2.1.conv1 of other threads"},
+    {28, 1, {8, 1}, "layer2.1.conv3 needs layer2.1.concat of other threads"},
+    {29, 1, {8, 1}, "global_avg_pool needs layer2.0.conv3 of other threads"},
+    {30, 1, {1, 1}, "fc needs global_avg_pool of other threads"},
+    {31, 1, {1, 1}, "fc.rows needs fc of other threads"},
 };
 
 static const struct netc_view views[] = {
-    {"layer1.0.slice",
-     "layer1.0.slice: slice of layer1.0.conv1 -> f32[13,14,14] c16 halo 1",
-     4, {NETC_WORKSPACE, m_layer1_0_conv1 + 0, 0, 3, {13, 14, 14}, 16, 1, 0}},
-    {"layer1.0.slice2",
-     "layer1.0.slice2: slice of layer1.0.conv1 -> f32[13,14,14] c16 halo 1",
-     4, {NETC_WORKSPACE, m_layer1_0_conv1 + 16384, 0, 3, {13, 14, 14}, 16, 1, 0}},
-    {"layer1.0.slice3",
-     "layer1.0.slice3: slice of layer1.0.conv1 -> f32[13,14,14] c16 halo 1",
-     4, {NETC_WORKSPACE, m_layer1_0_conv1 + 32768, 0, 3, {13, 14, 14}, 16, 1, 0}},
     {"layer1.0.slice4",
      "layer1.0.slice4: slice of layer1.0.conv1 -> f32[13,14,14] c16 halo 1",
      4, {NETC_WORKSPACE, m_layer1_0_conv1 + 49152, 0, 3, {13, 14, 14}, 16, 1, 0}},
+    {"layer1.0.slice5",
+     "layer1.0.slice5: slice of layer1.0.conv1 -> f32[39,14,14] c16 halo 1 seg 13",
+     5, {NETC_WORKSPACE, m_layer1_0_conv1 + 0, 0, 3, {39, 14, 14}, 16, 1, 13}},
     {"layer1.0.concat",
-     "layer1.0.concat: concat of layer1.0.convs.0, layer1.0.convs.1, layer1.0.convs.2, layer1.0.avg_pool -> f32[52,14,14] c16 seg 13",
-     8, {NETC_WORKSPACE, m_layer1_0_concat + 0, 0, 3, {52, 14, 14}, 16, 0, 13}},
+     "layer1.0.concat: concat of layer1.0.convs, layer1.0.avg_pool -> f32[52,14,14] c16 seg 13",
+     6, {NETC_WORKSPACE, m_layer1_0_concat + 0, 0, 3, {52, 14, 14}, 16, 0, 13}},
     {"layer1.1.slice",
      "layer1.1.slice: slice of layer1.1.conv1 -> f32[13,14,14] c16 halo 1",
-     11, {NETC_WORKSPACE, m_layer1_1_conv1 + 0, 0, 3, {13, 14, 14}, 16, 1, 0}},
+     9, {NETC_WORKSPACE, m_layer1_1_conv1 + 0, 0, 3, {13, 14, 14}, 16, 1, 0}},
     {"layer1.1.slice2",
      "layer1.1.slice2: slice of layer1.1.conv1 -> f32[13,14,14] c16 halo 1",
-     11, {NETC_WORKSPACE, m_layer1_1_conv1 + 16384, 0, 3, {13, 14, 14}, 16, 1, 0}},
+     9, {NETC_WORKSPACE, m_layer1_1_conv1 + 16384, 0, 3, {13, 14, 14}, 16, 1, 0}},
     {"layer1.1.slice3",
      "layer1.1.slice3: slice of layer1.1.conv1 -> f32[13,14,14] c16 halo 1",
-     11, {NETC_WORKSPACE, m_layer1_1_conv1 + 32768, 0, 3, {13, 14, 14}, 16, 1, 0}},
+     9, {NETC_WORKSPACE, m_layer1_1_conv1 + 32768, 0, 3, {13, 14, 14}, 16, 1, 0}},
     {"layer1.1.slice4",
      "layer1.1.slice4: slice of layer1.1.conv1 -> f32[13,14,14] c16 halo 1",
-     11, {NETC_WORKSPACE, m_layer1_1_conv1 + 49152, 0, 3, {13, 14, 14}, 16, 1, 0}},
+     9, {NETC_WORKSPACE, m_layer1_1_conv1 + 49152, 0, 3, {13, 14, 14}, 16, 1, 0}},
     {"layer1.1.concat",
      "layer1.1.concat: concat of layer1.1.convs.0, layer1.1.convs.1, layer1.1.convs.2, layer1.1.slice4.blocks -> f32[52,14,14] c16 seg 13",
-     17, {NETC_WORKSPACE, m_layer1_1_concat + 0, 0, 3, {52, 14, 14}, 16, 0, 13}},
-    {"layer2.0.slice",
-     "layer2.0.slice: slice of layer2.0.conv1 -> f32[26,14,14] c16 halo 1",
-     19, {NETC_WORKSPACE, m_layer2_0_conv1 + 0, 0, 3, {26, 14, 14}, 16, 1, 0}},
-    {"layer2.0.slice2",
-     "layer2.0.slice2: slice of layer2.0.conv1 -> f32[26,14,14] c16 halo 1",
-     19, {NETC_WORKSPACE, m_layer2_0_conv1 + 32768, 0, 3, {26, 14, 14}, 16, 1, 0}},
-    {"layer2.0.slice3",
-     "layer2.0.slice3: slice of layer2.0.conv1 -> f32[26,14,14] c16 halo 1",
-     19, {NETC_WORKSPACE, m_layer2_0_conv1 + 65536, 0, 3, {26, 14, 14}, 16, 1, 0}},
+     15, {NETC_WORKSPACE, m_layer1_1_concat + 0, 0, 3, {52, 14, 14}, 16, 0, 13}},
     {"layer2.0.slice4",
      "layer2.0.slice4: slice of layer2.0.conv1 -> f32[26,14,14] c16 halo 1",
-     19, {NETC_WORKSPACE, m_layer2_0_conv1 + 98304, 0, 3, {26, 14, 14}, 16, 1, 0}},
+     17, {NETC_WORKSPACE, m_layer2_0_conv1 + 98304, 0, 3, {26, 14, 14}, 16, 1, 0}},
+    {"layer2.0.slice5",
+     "layer2.0.slice5: slice of layer2.0.conv1 -> f32[78,14,14] c16 halo 1 seg 26",
+     18, {NETC_WORKSPACE, m_layer2_0_conv1 + 0, 0, 3, {78, 14, 14}, 16, 1, 26}},
     {"layer2.0.concat",
-     "layer2.0.concat: concat of layer2.0.convs.0, layer2.0.convs.1, layer2.0.convs.2, layer2.0.avg_pool -> f32[104,7,7] c16 seg 26",
-     23, {NETC_WORKSPACE, m_layer2_0_concat + 0, 0, 3, {104, 7, 7}, 16, 0, 26}},
+     "layer2.0.concat: concat of layer2.0.convs, layer2.0.avg_pool -> f32[104,7,7] c16 seg 26",
+     19, {NETC_WORKSPACE, m_layer2_0_concat + 0, 0, 3, {104, 7, 7}, 16, 0, 26}},
     {"layer2.1.slice",
      "layer2.1.slice: slice of layer2.1.conv1 -> f32[26,7,7] c16 halo 1",
-     26, {NETC_WORKSPACE, m_layer2_1_conv1 + 0, 0, 3, {26, 7, 7}, 16, 1, 0}},
+     22, {NETC_WORKSPACE, m_layer2_1_conv1 + 0, 0, 3, {26, 7, 7}, 16, 1, 0}},
     {"layer2.1.slice2",
      "layer2.1.slice2: slice of layer2.1.conv1 -> f32[26,7,7] c16 halo 1",
-     26, {NETC_WORKSPACE, m_layer2_1_conv1 + 10368, 0, 3, {26, 7, 7}, 16, 1, 0}},
+     22, {NETC_WORKSPACE, m_layer2_1_conv1 + 10368, 0, 3, {26, 7, 7}, 16, 1, 0}},
     {"layer2.1.slice3",
      "layer2.1.slice3: slice of layer2.1.conv1 -> f32[26,7,7] c16 halo 1",
-     26, {NETC_WORKSPACE, m_layer2_1_conv1 + 20736, 0, 3, {26, 7, 7}, 16, 1, 0}},
+     22, {NETC_WORKSPACE, m_layer2_1_conv1 + 20736, 0, 3, {26, 7, 7}, 16, 1, 0}},
     {"layer2.1.slice4",
      "layer2.1.slice4: slice of layer2.1.conv1 -> f32[26,7,7] c16 halo 1",
-     26, {NETC_WORKSPACE, m_layer2_1_conv1 + 31104, 0, 3, {26, 7, 7}, 16, 1, 0}},
+     22, {NETC_WORKSPACE, m_layer2_1_conv1 + 31104, 0, 3, {26, 7, 7}, 16, 1, 0}},
     {"layer2.1.concat",
      "layer2.1.concat: concat of layer2.1.convs.0, layer2.1.convs.1, layer2.1.convs.2, layer2.1.slice4.blocks -> f32[104,7,7] c16 seg 26",
-     32, {NETC_WORKSPACE, m_layer2_1_concat + 0, 0, 3, {104, 7, 7}, 16, 0, 26}},
+     28, {NETC_WORKSPACE, m_layer2_1_concat + 0, 0, 3, {104, 7, 7}, 16, 0, 26}},
     {"global_avg_pool.plain",
      "global_avg_pool.plain: convert of global_avg_pool -> f32[256,1,1] plain",
-     34, {NETC_WORKSPACE, m_global_avg_pool + 0, 0, 3, {256, 1, 1}, 0, 0, 0}},
+     30, {NETC_WORKSPACE, m_global_avg_pool + 0, 0, 3, {256, 1, 1}, 0, 0, 0}},
     {"reshape",
      "reshape: reshape of global_avg_pool.plain -> f32[256] plain",
-     34, {NETC_WORKSPACE, m_global_avg_pool + 0, 0, 1, {256}, 0, 0, 0}},
+     30, {NETC_WORKSPACE, m_global_avg_pool + 0, 0, 1, {256}, 0, 0, 0}},
 };
 
 static const struct netc_variant variant = {
     .target = "x86-64-v4", .workspace_bytes = IMAGE_BYTES,
-    .layer = layers, .n_layer = 36, .stage = stages, .n_stage = 20,
-    .view = views, .n_view = 22,
+    .layer = layers, .n_layer = 32, .stage = stages, .n_stage = 22,
+    .view = views, .n_view = 18,
     .lacks = lacks, .run = forward, .call = call, .peak_slice = peak_slice,
 };
 
@@ -443,7 +397,7 @@ static const struct netc_variant *const all_variants[] = {&variant};
 const struct netc_model netc_model = {
     .name = "fashion_res2net", .version = "0.1.0", .target = "x86-64-v4", .options = "",
     .digest = 0x24882b3089107258u, .params = 200572, .macs = 16299568,
-    .weights_bytes = 1001280, .batch = 1,
+    .weights_bytes = 996096, .batch = 1,
     .n_input = 1, .n_output = 1, .input = inputs, .output = outputs,
     .variant = all_variants, .n_variant = 1,
     .open = open_weights, .close = close_weights, .strerror = fashion_res2net_strerror,

@@ -78,6 +78,13 @@ static const struct {
      "input %x f32[1,1,2]\n%y f32[2,1,2] = conv %x, @ww, @bb {k 1x1}",
      {1, 2},
      {1 + 5, 2 + 5, 10 + 8, 20 + 8}},
+    {"conv with parameters of branches: joined along both axes, biases added",
+     "param @a f32[1,1,1,1] = constant [1]\nparam @b f32[1,1,1,1] = constant [10]\nparam @c f32[1] = constant [5]\n"
+     "param @ab f32[1,2,1,1] = concat @a, @b {axis 1}\nparam @ba f32[1,2,1,1] = concat @b, @a {axis 1}\n"
+     "param @w f32[2,2,1,1] = concat @ab, @ba {axis 0}\nparam @s f32[1] = sum @c, @c, @c\n"
+     "param @t f32[2] = concat @s, @c {axis 0}\ninput %x f32[2,1,1]\n%y f32[2,1,1] = conv %x, @w, @t {k 1x1}",
+     {2, 3},
+     {32 + 15, 23 + 5}},
     {"relu", "input %x f32[4]\n%y f32[4] = relu %x", {-1, 0, 2, -3}, {0, 0, 2, 0}},
     {"sigmoid and silu",
      "input %x f32[2]\n%a f32[2] = sigmoid %x\n%b f32[2] = silu %x\n%y f32[4] = concat %a, %b {axis 0}",

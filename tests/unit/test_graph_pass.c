@@ -137,6 +137,43 @@ static void add_blur(struct graph *g, struct node *x)
     add_plain(g, OP_relu, add(g, OP_convolve, x, value, window), NULL);
 }
 
+/* Two or three branches of slices or of one value, which meet in a concatenation or a sum; now and then one differs. */
+static void add_branches(struct graph *g, struct node *x)
+{
+    struct node *end[3];
+    int n = 2 + (int)below(2), odd = below(3) ? -1 : (int)below(2), sliced = below(2), normed = below(2),
+        two = below(2);
+    int summed = below(2), kernel = 1 + 2 * (int)below(2), bias = below(2);
+    int64_t part = x->type.shape.dim[0] / n;
+    if (sliced && part == 0) {
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        struct attrs piece = {.start = i * part, .size = part};
+        struct attrs conv = {.kernel = {kernel, kernel},
+                             .stride = {1, 1},
+                             .pad = {kernel / 2, kernel / 2},
+                             .dilation = {1, 1},
+                             .groups = 1};
+        conv.out = 1 + (i == odd && below(2));
+        end[i] = sliced ? add(g, OP_slice, x, NULL, piece) : x;
+        end[i] = add(g, OP_conv, end[i], NULL, conv);
+        end[i]->param[1] = bias ? end[i]->param[1] : NULL;
+        end[i] = normed ? add_norm(g, end[i]) : end[i];
+        end[i] = i == odd && below(2) ? end[i] : add_plain(g, OP_relu, end[i], NULL);
+        if (two || summed) {
+            conv.out = 2 + (i == odd && below(2) && !summed);
+            end[i] = add(g, OP_conv, end[i], NULL, conv);
+        }
+    }
+    if (summed) {
+        add_plain(g, OP_add, n == 3 ? add_plain(g, OP_add, end[0], end[1]) : end[0], end[n - 1]);
+        return;
+    }
+    cr_assert(graph_add(g, f.diags, OP_concat, end, n, &(struct attrs){0}, "", "joined", nowhere), "%s",
+              fixture_report(&f));
+}
+
 static void add_step(struct graph *g)
 {
     static const enum op activation[] = {OP_relu, OP_sigmoid, OP_silu}, pair[] = {OP_add, OP_add, OP_mul, OP_sub};
@@ -145,7 +182,8 @@ static void add_step(struct graph *g)
     if (x->type.shape.rank != 3 || x->type.shape.dim[1] == 1) { /* kernels, a gate's inside: not continued */
         return;
     }
-    switch (below(10)) {
+    switch (below(11)) {
+    case 10: add_branches(g, x); break;
     case 0: add_conv(g, x, 2 + 2 * below(2), 1 + 2 * below(2)); break;
     case 1: add_norm(g, add_conv(g, x, below(4) ? channels : 3, 3)); break;
     case 2: add_norm(g, x); break;
@@ -246,11 +284,16 @@ static int count_op(const struct graph *g, enum op op)
     return n;
 }
 
+static const char *text_in(const void *list, int i)
+{
+    return ((const char *const *)list)[i];
+}
+
 enum { SEEDS = 120 };
 
 Test(graph_pass, each_alone_keeps_values)
 {
-    static const char *const names[] = {"bind_kernels", "absorb_pads",    "fold_batch_norm",
+    static const char *const names[] = {"bind_kernels", "absorb_pads",    "merge_branches", "fold_batch_norm",
                                         "share_common", "fuse_epilogues", "drop_dead"};
     for (size_t k = 0; k < LENGTH(names); k++) {
         for (uint32_t seed = 0; seed < SEEDS; seed++) {
@@ -287,6 +330,41 @@ Test(graph_pass, a_second_run_changes_nothing)
     }
 }
 
+Test(graph_pass, branches_are_merged_often_and_it_is_noted)
+{
+    int merged = 0, noted = 0;
+    for (uint32_t seed = 0; seed < SEEDS; seed++) {
+        struct graph *g = random_graph(seed);
+        struct pass_context c = context();
+        struct text notes = {.arena = f.arena};
+        int before = count_op(g, OP_conv);
+        c.notes = &notes;
+        cr_assert(run_pass(pass_by_name("drop_dead"), g, &c) && (before = count_op(g, OP_conv)) >= 0);
+        cr_assert(run_pass(pass_by_name("merge_branches"), g, &c), "%s", fixture_report(&f));
+        merged += count_op(g, OP_conv) < before;
+        noted += notes.length > 0;
+        cr_assert_eq(count_op(g, OP_conv) < before, notes.length > 0, "seed %u", seed);
+    }
+    cr_assert(merged >= SEEDS / 20 && noted == merged, "%d of %d", merged, SEEDS);
+}
+
+Test(graph_pass, names_that_count_from_0_lose_the_number)
+{
+    const char *const regular[] = {"a.0.conv.weight", "a.1.conv.weight", "a.2.conv.weight"};
+    const char *const late[] = {"a.1.b", "a.2.b"}, *const two[] = {"0.x.0.w", "0.x.1.w"},
+                      *const same[] = {"a.b", "a.b"};
+    const char *const tenth[] = {"c.0", "c.1", "c.2", "c.3", "c.4", "c.5", "c.6", "c.7", "c.8", "c.9", "c.10"};
+    const char *const alone[] = {"0", "1"}, *const front[] = {"0.w", "1.w"}, *const more[] = {"a.0.b", "a.1.bc"};
+    cr_assert_str_eq(joined_name(regular, 3, text_in), "a.conv.weight");
+    cr_assert_str_eq(joined_name(two, 2, text_in), "0.x.w");
+    cr_assert_str_eq(joined_name(tenth, 11, text_in), "c");
+    cr_assert_str_eq(joined_name(front, 2, text_in), "w");
+    cr_assert_null(joined_name(late, 2, text_in));
+    cr_assert_null(joined_name(same, 2, text_in));
+    cr_assert_null(joined_name(alone, 2, text_in));
+    cr_assert_null(joined_name(more, 2, text_in));
+}
+
 /* ---- the table and the watcher ---- */
 
 Test(graph_pass, a_pass_needs_only_earlier_ones)
@@ -315,11 +393,11 @@ Test(graph_pass, the_watcher_sees_each_pass_up_to_the_last)
     struct pass_watcher watcher = {take_note, &notes};
     struct pass_context c = context();
     cr_assert(run_passes(fixture_read(&f, text), &c, "share_common", &watcher), "%s", fixture_report(&f));
-    cr_assert_str_eq(text_string(&notes),
-                     "bind_kernels (unchanged);absorb_pads (unchanged);fold_batch_norm (unchanged);share_common;");
+    cr_assert_str_eq(text_string(&notes), "bind_kernels (unchanged);absorb_pads (unchanged);merge_branches (unchanged);"
+                                          "fold_batch_norm (unchanged);share_common;");
     cr_assert(run_passes(fixture_read(&f, text), &c, "", &watcher), "%s", fixture_report(&f));
-    cr_assert_str_eq(text_string(&notes),
-                     "bind_kernels (unchanged);absorb_pads (unchanged);fold_batch_norm (unchanged);share_common;");
+    cr_assert_str_eq(text_string(&notes), "bind_kernels (unchanged);absorb_pads (unchanged);merge_branches (unchanged);"
+                                          "fold_batch_norm (unchanged);share_common;");
 }
 
 static bool break_order(struct graph *g, struct pass_context *c)
