@@ -22,12 +22,13 @@ static bool unit_fits(int64_t unit)
     return unit % BLOCK == 0 || unit >= BLOCK / 2;
 }
 
-/* A grouped convolution whose groups are narrower than a block, as many a vector as fit. Where a group has more outputs than
- * inputs, a block of outputs reads a part of a block of inputs, and whole blocks must come out. */
+/* A grouped convolution whose groups are narrower than a block, as many a vector as fit; at least two, as one alone is faster as a
+ * layer of its own (13 channels: 1.3 times on AVX-512, 2.6 times on AVX2). Where a group has more outputs than inputs, a block of
+ * outputs reads a part of a block of inputs, and whole blocks must come out. */
 static bool can_spread(const struct node *n)
 {
     int64_t in = n->in[0]->type.shape.dim[0] / n->attrs.groups, out = n->type.shape.dim[0] / n->attrs.groups;
-    if (in >= BLOCK || out >= BLOCK || in > out)
+    if (in > BLOCK / 2 || out >= BLOCK || in > out)
         return false;
     return in == out || (power_of_two(in) && power_of_two(out) && n->type.shape.dim[0] % (BLOCK * out / in) == 0);
 }
