@@ -25,8 +25,13 @@ static int64_t own_params(const struct node *n)
 static const char *kind(struct arena *a, const struct node *n)
 {
     struct text t = {.arena = a};
+    struct local_conv local;
     text_add(&t, "%s", op_info(n->op)->name);
-    bool conv = n->op == OP_conv || n->op == OP_convolve;
+    if (match_local_conv(n, &local)) {
+        text_add(&t, " local %dx%d", (int)local.unfold->attrs.kernel[0], (int)local.unfold->attrs.kernel[1]);
+        return text_string(&t);
+    }
+    bool conv = n->op == OP_conv || n->op == OP_convolve || n->op == OP_local_conv;
     if (conv || n->op == OP_unfold || n->op == OP_max_pool || n->op == OP_avg_pool) {
         text_add(&t, " %dx%d", (int)n->attrs.kernel[0], (int)n->attrs.kernel[1]);
         if (n->attrs.stride[0] > 1 || n->attrs.stride[1] > 1)

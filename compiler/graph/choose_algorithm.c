@@ -77,6 +77,7 @@ static enum algorithm for_node(const struct node *n)
     case OP_linear: return n->type.shape.rank == 1 ? ALGORITHM_direct : ALGORITHM_generic;
     case OP_batch_norm:
     case OP_scale_shift: return n->type.shape.rank == 3 ? ALGORITHM_map : ALGORITHM_generic;
+    case OP_local_conv: return n->in[1]->type.shape.rank == 3 ? ALGORITHM_local : ALGORITHM_generic;
     case OP_max_pool:
     case OP_avg_pool: return ALGORITHM_pool;
     case OP_global_avg_pool: return ALGORITHM_global_pool;

@@ -240,7 +240,11 @@ static void seed_segments(struct layouts *s, struct node *n)
         seg = group_seg(n, false);
     if (is_piece(n))
         seg = node_unit(n);
-    if (seg)
+    if (n->algorithm == ALGORITHM_local) /* which weights a lane wants follows from its channel */
+        seg = DENSE;
+    if (seg == DENSE)
+        s->seg[n->id] = DENSE;
+    else if (seg)
         s->seg[n->id] = normal_seg(seg, n);
 }
 
@@ -254,6 +258,8 @@ static void read_segments(struct layouts *s, struct node *n)
             join(s, n, slot);
         else if (is_tiled_conv(n) && n->attrs.groups > 1)
             require(s, n, slot, normal_seg(group_seg(n, true), *slot));
+        else if (n->algorithm == ALGORITHM_local)
+            require(s, n, slot, DENSE);
         else if (is_piece(n))
             require(s, n, slot, normal_seg(node_unit(n), *slot));
     }
@@ -311,7 +317,7 @@ static void own_members(struct layouts *s)
 static int64_t wanted_halo(const struct node *n)
 {
     int64_t pad = n->attrs.pad[0] > n->attrs.pad[1] ? n->attrs.pad[0] : n->attrs.pad[1];
-    if (is_tiled_conv(n))
+    if (is_tiled_conv(n) || n->algorithm == ALGORITHM_local)
         return pad;
     return (n->op == OP_max_pool || n->op == OP_avg_pool) && pool_reads_border(n) ? pad : 0;
 }

@@ -169,6 +169,34 @@ static void schedule_spread(struct node *n, const struct target *t)
         spread_bands(s, d.oh, (TASKS_WANTED + d.ob - 1) / d.ob);
 }
 
+/* The largest divisor of `n` up to `limit`. */
+static int64_t divisor(int64_t n, int64_t limit)
+{
+    while (n % limit)
+        limit--;
+    return limit;
+}
+
+/* Accumulators take half of the registers: the rest is what clang loads ahead. Blocks that use the same weights come first, as they
+ * save loads. Tasks are bands of rows, of small maps blocks as well; a task has whole periods of weights. */
+static void schedule_local(struct node *n, const struct target *t)
+{
+    int64_t blocks = layout_blocks(n->type), rows = n->type.shape.dim[1];
+    int64_t period = layout_blocks(n->in[1]->type) / (n->attrs.kernel[0] * n->attrs.kernel[1]);
+    int64_t band = choose_band(rows, TASKS_WANTED), same = blocks / period, units = same;
+    if (rows / band < TASKS_WANTED / 2) {
+        band = rows;
+        units = choose_chunk(same, TASKS_WANTED);
+    }
+    int64_t tile = divisor(units, least(units, 4));
+    n->schedule = (struct schedule){.rows = 1,
+                                    .cols = (int)least(t->registers / 2 / tile, n->type.shape.dim[2]),
+                                    .channels = (int)(tile * BLOCK),
+                                    .band = (int)band,
+                                    .chunk = (int)(units < same ? units * period : 0)};
+    n->schedule.cols = n->schedule.cols > 8 ? 8 : n->schedule.cols;
+}
+
 /* Pools, maps, conversions: rows if there are enough, else blocks too. */
 static void schedule_simple(struct node *n)
 {
@@ -198,6 +226,7 @@ bool choose_schedule(struct graph *g, struct pass_context *c)
         case ALGORITHM_generic: break;
         case ALGORITHM_direct: schedule_direct(n, c->target); break;
         case ALGORITHM_spread: schedule_spread(n, c->target); break;
+        case ALGORITHM_local: schedule_local(n, c->target); break;
         default: schedule_simple(n);
         }
     }

@@ -35,6 +35,7 @@ void eval_group_norm(struct eval *, const struct node *, double *out);
 void eval_matmul(struct eval *, const struct node *, double *out);
 void eval_pad(struct eval *, const struct node *, double *out);
 void eval_upsample(struct eval *, const struct node *, double *out);
+void eval_local_conv(struct eval *, const struct node *, double *out);
 void eval_unfold(struct eval *, const struct node *, double *out);
 void eval_take(struct eval *, const struct node *, double *out);
 

@@ -144,6 +144,29 @@ void eval_unfold(struct eval *e, const struct node *n, double *out)
     }
 }
 
+/* out[c][oy][ox] = sum over taps of w[c mod G][tap][oy][ox] * x[c][oy * stride + ky * dilation - pad][..], zero outside. Arranged weights
+ * have the kernel of channel c in lane c mod 16 of block (c / 16) mod blocks. */
+void eval_local_conv(struct eval *e, const struct node *n, double *out)
+{
+    struct window wy = window_of(n, 0), wx = window_of(n, 1);
+    const double *x = eval_input(e, n, 0), *w = eval_input(e, n, 1);
+    const struct shape *kernels = &n->in[1]->type.shape;
+    int64_t plane = wy.out * wx.out, taps = wy.kernel * wx.kernel;
+    for (int64_t i = 0; i < shape_elements(n->type.shape); i++) {
+        int64_t c = i / plane, oy = i / wx.out % wy.out, ox = i % wx.out;
+        double sum = 0;
+        for (int64_t tap = 0; tap < taps; tap++) {
+            int64_t iy = oy * wy.stride + tap / wx.kernel * wy.dilation - wy.pad;
+            int64_t ix = ox * wx.stride + tap % wx.kernel * wx.dilation - wx.pad;
+            int64_t row = kernels->rank == 4 ? c % kernels->dim[0] * taps + tap
+                                             : (c / 16 % (kernels->dim[0] / (taps * 16)) * taps + tap) * 16 + c % 16;
+            bool inside = iy >= 0 && iy < wy.n && ix >= 0 && ix < wx.n;
+            sum += w[row * plane + i % plane] * (inside ? x[(c * wy.n + iy) * wx.n + ix] : 0);
+        }
+        out[i] = sum;
+    }
+}
+
 void eval_take(struct eval *e, const struct node *n, double *out)
 {
     const double *x = eval_input(e, n, 0), *index = eval_input(e, n, 1);

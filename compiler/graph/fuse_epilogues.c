@@ -29,6 +29,7 @@ static const enum role role[OP_COUNT] = {
     [OP_sub] = PRODUCER,
     [OP_convolve] = PRODUCER,
     [OP_conv1d] = PRODUCER,
+    [OP_local_conv] = PRODUCER,
     [OP_matmul] = PRODUCER,
     [OP_group_norm] = PRODUCER,
     [OP_div] = PRODUCER,

@@ -257,7 +257,14 @@ struct node *graph_find_node(const struct graph *, const char *name); /* among t
 const char *node_source(struct arena *, const struct node *);         /* "blocks/stems.net:5"; "" where unknown */
 void **name_map_get(const struct name_map *, const char *name);       /* NULL: not there */
 void name_map_put(struct arena *, struct name_map *, const char *name, void *value);
-int64_t node_macs(const struct node *);     /* conv, linear: multiply-adds an image; else 0 */
+/* find_local_conv.c: is a sum the end of a local convolution that is written out? Of what. */
+struct local_conv {
+    struct node *values, *weights;
+    const struct node *unfold;
+    int64_t kernels; /* channel c uses number c mod that */
+};
+bool match_local_conv(const struct node *sum, struct local_conv *);
+int64_t node_macs(const struct node *);     /* products of matrices and convolutions, a local one too: multiply-adds an image; else 0 */
 int64_t graph_params(const struct graph *); /* elements of loaded parameters that are counted: not running_mean, running_var */
 int64_t graph_macs(const struct graph *);
 

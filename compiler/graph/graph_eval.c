@@ -172,7 +172,9 @@ struct window window_of(const struct node *n, int i)
                            a->kernel[i],
                            a->stride[i],
                            a->pad[i],
-                           n->op == OP_conv || n->op == OP_convolve || n->op == OP_unfold ? a->dilation[i] : 1};
+                           n->op == OP_conv || n->op == OP_convolve || n->op == OP_unfold || n->op == OP_local_conv
+                               ? a->dilation[i]
+                               : 1};
 }
 
 /* The outputs [first, last) of one axis for which a tap of the kernel lies inside the input, at o * stride + shift. */
@@ -479,6 +481,7 @@ static void (*const evaluate[OP_COUNT])(struct eval *, const struct node *, doub
     [OP_pad] = eval_pad,
     [OP_upsample] = eval_upsample,
     [OP_unfold] = eval_unfold,
+    [OP_local_conv] = eval_local_conv,
     [OP_reshape] = eval_copy,
     [OP_permute] = eval_permute,
     [OP_slice] = eval_slice,

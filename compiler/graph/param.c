@@ -233,6 +233,11 @@ int64_t node_macs(const struct node *node)
         const struct shape *a = &node->in[0]->type.shape;
         return shape_elements(*out) * a->dim[a->rank - 1];
     }
+    struct local_conv local;
+    if (node->op == OP_local_conv || (node->op == OP_sum && match_local_conv(node, &local))) {
+        const struct attrs *window = node->op == OP_sum ? &local.unfold->attrs : &node->attrs;
+        return shape_elements(*out) * (window->kernel[0] * window->kernel[1]);
+    }
     if (node->op == OP_linear) {
         const struct shape *in = &node->in[0]->type.shape;
         return shape_elements(*out) * in->dim[in->rank - 1];

@@ -362,6 +362,7 @@ static bool (*const infer[OP_COUNT])(struct rule *, struct shape *result) = {
     [OP_scale_shift] = infer_norm, [OP_relu] = infer_elementwise,  [OP_sigmoid] = infer_elementwise,
     [OP_silu] = infer_elementwise, [OP_add] = infer_elementwise,   [OP_sub] = infer_elementwise,
     [OP_mul] = infer_elementwise,  [OP_div] = infer_elementwise,   [OP_matmul] = infer_matmul,
+    [OP_local_conv] = infer_local_conv,
     [OP_max_pool] = infer_pool,    [OP_avg_pool] = infer_pool,     [OP_global_avg_pool] = infer_global_pool,
     [OP_pad] = infer_pad,          [OP_upsample] = infer_upsample, [OP_unfold] = infer_unfold,
     [OP_reshape] = infer_reshape,  [OP_permute] = infer_permute,   [OP_slice] = infer_slice,

@@ -33,6 +33,7 @@ bool infer_group_norm(struct rule *, struct shape *);
 bool infer_matmul(struct rule *, struct shape *);
 bool infer_pad(struct rule *, struct shape *);
 bool infer_upsample(struct rule *, struct shape *);
+bool infer_local_conv(struct rule *, struct shape *);
 bool infer_unfold(struct rule *, struct shape *);
 bool infer_take(struct rule *, struct shape *);
 

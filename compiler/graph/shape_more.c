@@ -148,6 +148,34 @@ bool infer_unfold(struct rule *rule, struct shape *result)
     return true;
 }
 
+/* values [C,H,W], weights [G,taps,H',W'] -> [C,H',W']; or weights [blocks * taps * 16,H',W'], see arrange_weights.c. Only texts of graph
+ * IR can be wrong here. */
+bool infer_local_conv(struct rule *rule, struct shape *result)
+{
+    const struct attrs *attrs = &rule->node->attrs;
+    struct shape w = rule->node->in[1]->type.shape;
+    if (!check_rank(rule, 3, 3, "3 axes, [C,H,W]")) {
+        return false;
+    }
+    *result = rule->node->in[0]->type.shape;
+    if (!infer_window(rule, true, false, result)) {
+        return false;
+    }
+    int64_t taps = attrs->kernel[0] * attrs->kernel[1], channels = result->dim[0], blocks = (channels + 15) / 16;
+    bool good = w.rank >= 3 && w.dim[w.rank - 2] == result->dim[1] && w.dim[w.rank - 1] == result->dim[2];
+    if (w.rank == 4) {
+        good = good && channels % w.dim[0] == 0 && w.dim[1] == taps;
+    } else {
+        good = good && w.rank == 3 && taps <= w.dim[0] && w.dim[0] % (taps * 16) == 0 && blocks % (w.dim[0] / (taps * 16)) == 0;
+    }
+    if (!good) {
+        fail(rule, graph_types, "local_conv of %lld channels takes weights [G,%lld,%lld,%lld], these are %s",
+             (long long)channels, (long long)taps, (long long)result->dim[1], (long long)result->dim[2], dims(rule, w));
+        return rule_note(rule, 1);
+    }
+    return true;
+}
+
 /* x [N, ..], indices [a, b] -> [a, b, ..] */
 bool infer_take(struct rule *rule, struct shape *result)
 {

@@ -236,6 +236,7 @@ struct kernel *lower_generic(struct lowering *l)
     case OP_conv1d: generic_conv(l); break;
     case OP_linear: generic_linear(l); break;
     case OP_matmul: generic_matmul(l); break;
+    case OP_local_conv: generic_local_conv(l); break;
     case OP_unfold: generic_unfold(l); break;
     case OP_take: generic_take(l); break;
     case OP_upsample: generic_upsample(l); break;

@@ -22,6 +22,7 @@ struct buffer *generic_weights(struct lowering *, const char *name, struct param
 
 /* generic_product.c */
 void generic_conv(struct lowering *); /* conv of other ranks, convolve, conv1d */
+void generic_local_conv(struct lowering *); /* of weights that were not arranged */
 void generic_unfold(struct lowering *);
 void generic_pad(struct lowering *);
 void generic_group_norm(struct lowering *);

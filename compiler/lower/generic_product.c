@@ -135,6 +135,39 @@ void generic_conv(struct lowering *l)
         generic_end(l, to.at[k]);
 }
 
+/* A kernel a position, weights [G,taps,H,W]; what lies outside is zero, and is multiplied, too. */
+void generic_local_conv(struct lowering *l)
+{
+    struct node *n = l->node;
+    const struct attrs *a = &n->attrs;
+    const struct shape *in = &n->in[0]->type.shape, *out = &n->type.shape;
+    int64_t kernels = n->in[1]->type.shape.dim[0];
+    struct buffer *from = use_rows(l, DIR_IN, "x", n->in[0]), *weights = use_rows(l, DIR_IN, "w", n->in[1]);
+    generic_result(l);
+    struct affine k = outer(l, "k", out->dim[0] / kernels), g = outer(l, "g", kernels);
+    struct affine c = affine_add(affine_scale(k, kernels), g);
+    struct affine y = loop(l, VAR_FOR, "oy", out->dim[1]), x = loop(l, VAR_FOR, "ox", out->dim[2]);
+    struct reg *acc = accumulator(l, NULL);
+    struct affine ky = loop(l, VAR_FOR, "ky", a->kernel[0]), kx = loop(l, VAR_FOR, "kx", a->kernel[1]);
+    struct affine iy = tap_at(a, 0, y, ky), ix = tap_at(a, 1, x, kx);
+    struct reg *value = accumulator(l, NULL);
+    if_begin(&l->build, iy, 0, in->dim[1]);
+    if_begin(&l->build, ix, 0, in->dim[2]);
+    emit_set(&l->build, reg_at(value), expr_load(&l->build, 1, at(from, c, iy, ix)));
+    block_end(&l->build);
+    block_end(&l->build);
+    struct affine tap = affine_add(affine_scale(ky, a->kernel[1]), kx);
+    multiply_add(l, acc, expr_reg(&l->build, reg_at(value)), expr_load(&l->build, 1, at(weights, g, tap, y, x)));
+    end(l, kx);
+    end(l, ky);
+    struct axes to = {3, {c, y, x}};
+    generic_store(l, &to, expr_reg(&l->build, reg_at(acc)));
+    end(l, x);
+    end(l, y);
+    generic_end(l, g);
+    generic_end(l, k);
+}
+
 /* ---- windows laid open, borders of zeros ---- */
 
 void generic_unfold(struct lowering *l)

@@ -6,6 +6,8 @@
  *   direct   rows x cols x channels is the register tile. rows = 0: the map is taken as one row of positions (1 x 1 convolutions).
  *            band: output rows a task; chunk: tiles of channels a task.
  *   spread   the same; channels is one vector; chunk counts blocks.
+ *   local    cols x channels is the register tile: its blocks are those that use the same weights; chunk: blocks a task, in which those
+ *            of all weights are whole.
  *   others   band: output rows a task; chunk: blocks a task.
  */
 #ifndef NETC_LOWER_H
@@ -88,6 +90,7 @@ struct element_ref result_at(struct lowering *, struct buffer *, struct affine b
 /* ---- the lowerings ---- */
 struct kernel *lower_direct(struct lowering *);
 struct kernel *lower_spread(struct lowering *);
+struct kernel *lower_local(struct lowering *);
 struct kernel *lower_pool(struct lowering *);
 struct kernel *lower_global_pool(struct lowering *);
 struct kernel *lower_map(struct lowering *);

@@ -44,13 +44,15 @@ const char *kernel_name(struct arena *arena, const struct node *n, const struct 
         add_conv(&t, n);
     else {
         text_add(&t, "%s", op_info(n->op)->name);
+        if (n->op == OP_local_conv)
+            text_add(&t, "%dx%d", (int)n->attrs.kernel[0], (int)n->attrs.kernel[1]);
         add_shape(&t, n->type.shape);
     }
     add_epilogues(&t, n, "_");
     text_add(&t, "__%s", target->isa);
     if (n->algorithm == ALGORITHM_spread)
         text_add(&t, "_spread");
-    if (is_tiled(n)) {
+    if (is_tiled(n) || n->algorithm == ALGORITHM_local) {
         if (n->schedule.rows)
             text_add(&t, "_%dx%dx%d", n->schedule.rows, n->schedule.cols, n->schedule.channels);
         else
@@ -79,6 +81,14 @@ static const char *window_equation(struct arena *a, const struct node *n)
                         (int)c->pad[0], (int)c->stride[1], (int)c->dilation[1], (int)c->pad[1]);
 }
 
+static const char *local_equation(struct arena *a, const struct node *n)
+{
+    const struct attrs *c = &n->attrs;
+    return arena_printf(a, "v[c,oy,ox] = sum_ky,kx x[c,%doy+%dky-%d,%dox+%dkx-%d] * w[kernel of c,ky kx,oy,ox]",
+                        (int)c->stride[0], (int)c->dilation[0], (int)c->pad[0], (int)c->stride[1], (int)c->dilation[1],
+                        (int)c->pad[1]);
+}
+
 static const char *equation(struct arena *a, const struct node *n)
 {
     switch (n->op) {
@@ -89,6 +99,7 @@ static const char *equation(struct arena *a, const struct node *n)
     case OP_linear: return "v[o] = b[o] + sum_i x[i] * w[o,i]";
     case OP_matmul: return "v[..,m,n] = sum_k left[..,m,k] * right[..,k,n]";
     case OP_group_norm: return "v = (x - mean) / sqrt(variance + eps) * scale[c] + shift[c], of a group of channels";
+    case OP_local_conv: return local_equation(a, n);
     case OP_unfold: return window_equation(a, n);
     case OP_pad: return n->attrs.reflect ? "v = x within a border that reflects" : "v = x within a border of zeros";
     case OP_upsample: return n->attrs.bilinear ? "v = x between its nearest four" : "v = the nearest x";
@@ -117,7 +128,7 @@ const char *kernel_comment(struct arena *arena, const struct node *n)
         text_add(&t, op == OP_add ? " + e" : op == OP_mul ? " * e" : " | %s", op_info(op)->name);
     }
     const struct schedule *s = &n->schedule;
-    if (n->algorithm == ALGORITHM_direct || n->algorithm == ALGORITHM_spread) {
+    if (is_tiled(n) || n->algorithm == ALGORITHM_local) {
         if (s->rows)
             text_add(&t, "\ntile %d rows x %d columns x %d channels", s->rows, s->cols, s->channels);
         else

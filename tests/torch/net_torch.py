@@ -225,6 +225,12 @@ class NetModule(nn.Module):
         y = F.unfold(x, a["kernel"], dilation=a["dilation"], padding=a["pad"], stride=a["stride"])
         return y.reshape([x.shape[0]] + node["shape"])
 
+    def op_local_conv(self, node, x, weights):
+        a = node["attributes"]
+        y = F.unfold(x, a["kernel"], dilation=a["dilation"], padding=a["pad"], stride=a["stride"])
+        y = y.reshape([x.shape[0], -1] + list(weights.shape[1:])) * weights[:, None]
+        return y.sum(3).reshape([x.shape[0]] + node["shape"])
+
     def op_take(self, node, x, index):
         return x[:, index[0].long()]
 

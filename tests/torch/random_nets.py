@@ -388,6 +388,26 @@ class Writer:
         weights = "%s |> softmax(axis = 0)" % weights.name if self.maybe(0.5) else weights.name
         return self.let("%s * (%s) |> sum(axis = 1)" % (open_.name, weights), [c] + size)
 
+    def local_conv(self, x):
+        """Every position has its own kernels, which channels share modulo their number, as in CoTNet."""
+        c, h, w = x.shape
+        kernel = [self.random.choice([1, 3, 3, 5]), self.random.choice([1, 2, 3, 3])]
+        stride, dilation = self.random.choice([1, 1, 2]), self.random.choice([1, 1, 2])
+        pad = [self.random.randint(0, dilation * (k - 1)) for k in kernel]
+        size = [conv_size(n, k, stride, p, dilation) for n, k, p in zip((h, w), kernel, pad)]
+        taps = kernel[0] * kernel[1]
+        if min(size) < 1 or c * taps * size[0] * size[1] > 20000:
+            return None
+        shared = self.random.choice([g for g in range(1, c + 1) if c % g == 0])
+        if size == [h, w]:
+            kernels = "%s |> {label}: conv(%d, 1) |> reshape(%s)" % (x.name, shared * taps, [shared, taps] + size)
+        else:
+            kernels = "{label}: parameter(%s)" % ([shared, taps] + size)
+        kernels = self.let(kernels, None)
+        return self.let("%s |> unfold(%s, stride = %d, pad = %s, dilation = %d) |> reshape(%s) |> multiply(%s) |> sum(axis = 2) "
+                        "|> reshape(%s)" % (x.name, kernel, stride, pad, dilation, [c // shared, shared, taps] + size, kernels.name,
+                                            [c] + size), [c] + size)
+
     def border(self, x):
         c, h, w = x.shape
         if self.maybe(0.5):
@@ -463,7 +483,7 @@ class Writer:
         if not self.plain:
             steps += [self.swap_axes, self.shuffle_channels, self.radix_sum, self.loose_parameter, self.fixed_numbers]
             steps += [self.convolve, self.blur, self.along_channels, self.conv1d, self.group_norm, self.self_attention,
-                      self.matmul_broadcast, self.window_attention, self.border, self.resize, self.take, self.more_axes,
+                      self.matmul_broadcast, self.window_attention, self.local_conv, self.border, self.resize, self.take, self.more_axes,
                       self.linear_rows]
         wanted, tries = self.random.randint(2, 9), 0
         while wanted > 0 and tries < 40:

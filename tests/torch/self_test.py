@@ -197,6 +197,10 @@ def test_attention(x):
     attributes = {"kernel": [2, 3], "stride": [2, 1], "pad": [1, 0], "dilation": [1, 2]}
     same(run([node("y", "unfold", ["x"], [c, 6, 3, 3], attributes)], x), open_, "unfold")
 
+    k = synthetic.parameter("k", [2, 6, 3, 3]).astype(float)
+    nodes = [node("k", "parameter", [], [2, 6, 3, 3], parameters={"value": "k"}), node("y", "local_conv", ["x", "k"], [c, 3, 3], attributes)]
+    same(run(nodes, x, [("k", [2, 6, 3, 3])]), (open_ * k[np.arange(c) % 2]).sum(2), "local_conv")
+
     k = node("k", "constant", [], [2, 2], {"value": [1, 0, 3, 1]})
     same(run([k, node("y", "take", ["x", "k"], [2, 2, h, w])], x), x[:, [[1, 0], [3, 1]]], "take")
 

@@ -201,6 +201,30 @@ static void add_unfold(struct maker *m)
     }
 }
 
+/* Written out, for find_local_conv: kernels that channels c mod G share, of a window that may hang far over. */
+static void add_local_conv(struct maker *m)
+{
+    struct node *x = any_map(m), *sum;
+    struct attrs a = window(m);
+    int64_t channels = x->type.shape.dim[0], taps = a.kernel[0] * a.kernel[1], kernels = divisor(m, channels);
+    if (!window_fits(&a, &x->type.shape) || shape_elements(x->type.shape) * taps >= MOST_ELEMENTS) {
+        return;
+    }
+    struct node *open = add(m, OP_unfold, x, NULL, a);
+    struct shape s = open->type.shape, of = {4, {kernels, taps, s.dim[2], s.dim[3]}};
+    struct node *weights = loose(m, of);
+    if (shape_elements(of) == shape_elements(x->type.shape) && !m->exact && below(m, 2)) {
+        weights = reshaped(m, x, of);
+    }
+    open = reshaped(m, open, (struct shape){5, {channels / kernels, kernels, taps, s.dim[2], s.dim[3]}});
+    sum = below(m, 2) ? plain(m, OP_mul, open, weights) : plain(m, OP_mul, weights, open);
+    sum = add(m, OP_sum, sum, NULL, (struct attrs){.axis = 2});
+    sum = reshaped(m, sum, (struct shape){3, {channels, s.dim[2], s.dim[3]}});
+    if (below(m, 2)) {
+        plain(m, OP_relu, sum, NULL);
+    }
+}
+
 static void add_upsample(struct maker *m)
 {
     struct node *x = any_map(m);

@@ -202,6 +202,17 @@ static const struct {
      "input %x f32[1,2,2]\n%y f32[1,4,2,1] = unfold %x {k 2x2 stride 1x2 pad 1x0 dilation 2x1}",
      {1, 2, 3, 4},
      {0, 1, 0, 2, 3, 0, 4, 0}},
+    {"local_conv: a kernel a position, channels 0 and 2 share one",
+     "input %x f32[3,1,2]\n%c f32[1,2,1,2] = constant [10, 20, 1, 2]\n%a f32[3,1,2] = local_conv %x, %c {k 1x2 pad 0x1 "
+     "dilation 1x2}\n%k f32[3,2,1,1] = constant [1, 2, 3, 4, 5, 6]\n%b f32[3,1,1] = local_conv %x, %k {k 1x2}\n"
+     "%y f32[3,1,3] = concat %a, %b {axis 2}",
+     {1, 2, 3, 4, 5, 6},
+     {2, 20, 1 + 4, 4, 60, 9 + 16, 6, 100, 25 + 36}},
+    {"local_conv with weights in the order of lanes",
+     "input %x f32[2,1,1]\n%i f32[16] = constant [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]\n"
+     "%c f32[2,1,1] = constant [10, 100]\n%w f32[16,1,1] = take %c, %i\n%y f32[2,1,1] = local_conv %x, %w {k 1x1}",
+     {3, 4},
+     {300, 40}},
     {"take: rows in the shape of their list",
      "input %x f32[3,2]\n%i f32[2,2] = constant [2, 0, 0, 1]\n%y f32[2,2,2] = take %x, %i",
      {1, 2, 3, 4, 5, 6},

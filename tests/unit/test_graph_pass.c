@@ -174,6 +174,27 @@ static void add_branches(struct graph *g, struct node *x)
               fixture_report(&f));
 }
 
+/* Windows laid open, times weights of each position; now and then nothing that channels c mod G share. */
+static void add_local_conv(struct graph *g, struct node *x)
+{
+    int64_t channels = x->type.shape.dim[0], kernels = channels % 2 ? 1 : 2, columns = x->type.shape.dim[2];
+    struct attrs window = {.kernel = {3, 1}, .stride = {1, 2}, .pad = {1, 0}, .dilation = {1, 1}};
+    struct node *open = add(g, OP_unfold, x, NULL, window), *sum;
+    struct shape s = open->type.shape;
+    struct attrs shape = {.shape = {5, {channels / kernels, kernels, 3, s.dim[2], s.dim[3]}}};
+    struct shape of[] = {{4, {kernels, 3, s.dim[2], s.dim[3]}},
+                         {3, {3, s.dim[2], s.dim[3]}},
+                         {3, {3, 1, 1}},
+                         {5, {channels / kernels, 1, 3, s.dim[2], s.dim[3]}}};
+    struct node *weights = add(g, OP_parameter, NULL, NULL, (struct attrs){.shape = of[below(columns > 1 ? 4 : 2)]});
+    open = add(g, OP_reshape, open, NULL, shape);
+    sum = below(2) ? add_plain(g, OP_mul, open, weights) : add_plain(g, OP_mul, weights, open);
+    sum = add(g, OP_sum, sum, NULL, (struct attrs){.axis = 2});
+    if (below(4)) {
+        add(g, OP_reshape, sum, NULL, (struct attrs){.shape = {3, {channels, s.dim[2], s.dim[3]}}});
+    }
+}
+
 static void add_step(struct graph *g)
 {
     static const enum op activation[] = {OP_relu, OP_sigmoid, OP_silu}, pair[] = {OP_add, OP_add, OP_mul, OP_sub};
@@ -182,8 +203,9 @@ static void add_step(struct graph *g)
     if (x->type.shape.rank != 3 || x->type.shape.dim[1] == 1) { /* kernels, a gate's inside: not continued */
         return;
     }
-    switch (below(11)) {
+    switch (below(12)) {
     case 10: add_branches(g, x); break;
+    case 11: add_local_conv(g, x); break;
     case 0: add_conv(g, x, 2 + 2 * below(2), 1 + 2 * below(2)); break;
     case 1: add_norm(g, add_conv(g, x, below(4) ? channels : 3, 3)); break;
     case 2: add_norm(g, x); break;
@@ -293,8 +315,9 @@ enum { SEEDS = 120 };
 
 Test(graph_pass, each_alone_keeps_values)
 {
-    static const char *const names[] = {"bind_kernels", "absorb_pads",    "merge_branches", "fold_batch_norm",
-                                        "share_common", "fuse_epilogues", "drop_dead"};
+    static const char *const names[] = {"bind_kernels",    "absorb_pads",     "find_local_conv",
+                                        "merge_branches",  "fold_batch_norm", "share_common",
+                                        "arrange_weights", "fuse_epilogues",  "drop_dead"};
     for (size_t k = 0; k < LENGTH(names); k++) {
         for (uint32_t seed = 0; seed < SEEDS; seed++) {
             check_pass(random_graph(seed), names[k], seed);
@@ -348,6 +371,22 @@ Test(graph_pass, branches_are_merged_often_and_it_is_noted)
     cr_assert(merged >= SEEDS / 20 && noted == merged, "%d of %d", merged, SEEDS);
 }
 
+Test(graph_pass, local_convolutions_are_found)
+{
+    int found = 0;
+    for (uint32_t seed = 0; seed < SEEDS; seed++) {
+        struct graph *g = random_graph(seed);
+        struct pass_context c = context();
+        int64_t macs = graph_macs(g);
+        cr_assert(run_pass(pass_by_name("drop_dead"), g, &c) && graph_macs(g) <= macs, "%s", fixture_report(&f));
+        macs = graph_macs(g);
+        cr_assert(run_pass(pass_by_name("find_local_conv"), g, &c), "%s", fixture_report(&f));
+        found += count_op(g, OP_local_conv);
+        cr_assert_eq(graph_macs(g), macs, "they count before they are found, too: seed %u", seed);
+    }
+    cr_assert(found > SEEDS / 20, "%d in %d", found, SEEDS);
+}
+
 Test(graph_pass, names_that_count_from_0_lose_the_number)
 {
     const char *const regular[] = {"a.0.conv.weight", "a.1.conv.weight", "a.2.conv.weight"};
@@ -393,11 +432,15 @@ Test(graph_pass, the_watcher_sees_each_pass_up_to_the_last)
     struct pass_watcher watcher = {take_note, &notes};
     struct pass_context c = context();
     cr_assert(run_passes(fixture_read(&f, text), &c, "share_common", &watcher), "%s", fixture_report(&f));
-    cr_assert_str_eq(text_string(&notes), "bind_kernels (unchanged);absorb_pads (unchanged);merge_branches (unchanged);"
-                                          "fold_batch_norm (unchanged);share_common;");
+    cr_assert_str_eq(
+        text_string(&notes),
+        "bind_kernels (unchanged);absorb_pads (unchanged);find_local_conv (unchanged);merge_branches (unchanged);"
+        "fold_batch_norm (unchanged);share_common;");
     cr_assert(run_passes(fixture_read(&f, text), &c, "", &watcher), "%s", fixture_report(&f));
-    cr_assert_str_eq(text_string(&notes), "bind_kernels (unchanged);absorb_pads (unchanged);merge_branches (unchanged);"
-                                          "fold_batch_norm (unchanged);share_common;");
+    cr_assert_str_eq(
+        text_string(&notes),
+        "bind_kernels (unchanged);absorb_pads (unchanged);find_local_conv (unchanged);merge_branches (unchanged);"
+        "fold_batch_norm (unchanged);share_common;");
 }
 
 static bool break_order(struct graph *g, struct pass_context *c)

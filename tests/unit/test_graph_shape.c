@@ -208,6 +208,10 @@ Test(graph_shape, tensor_operators)
     assert_shape(&f, fixture_add(&f, OP_convolve, x, kernel, window, ""), "8x3x3");
     assert_shape(&f, fixture_add(&f, OP_convolve, rank4, kernel, window, ""), "2x8x3x3");
     assert_shape(&f, fixture_add(&f, OP_unfold, x, NULL, window, ""), "6x6x3x3");
+    struct node *kernels = fixture_input(&f, "kernels", shape_of(4, 3, 6, 3, 3));
+    assert_shape(&f, fixture_add(&f, OP_local_conv, x, kernels, window, ""), "6x3x3");
+    kernels = fixture_input(&f, "lanes", shape_of(3, 96, 3, 3, 0));
+    assert_shape(&f, fixture_add(&f, OP_local_conv, x, kernels, window, ""), "6x3x3");
     assert_shape(&f, fixture_add(&f, OP_conv1d, m, NULL, (struct attrs){.kernel = {1, 4}, .pad = {0, 1}, .out = 7}, ""),
                  "7x19");
     assert_shape(&f, fixture_add(&f, OP_group_norm, m, NULL, (struct attrs){.groups = 3, .eps = 1}, ""), "6x20");

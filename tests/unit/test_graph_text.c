@@ -64,8 +64,8 @@ static void add_what_passes_add(struct fixture *f)
 
 /* The operators of attention and of heads, each with attributes that are not the defaults. */
 static const char attention[] =
-    "graph t\nparam @n.weight f32[4]\nparam @n.bias   f32[4]\nparam @c.weight f32[2,4,3]\nparam @c.bias   f32[2]\n\n"
-    "input %x f32[4,5,6]\n"
+    "graph t\nparam @n.weight f32[4]\nparam @n.bias   f32[4]\nparam @c.weight f32[2,4,3]\nparam @c.bias   f32[2]\n"
+    "param @k.weight f32[2,2,6,6]\n\ninput %x f32[4,5,6]\n"
     "%k f32[8,2,1,3] = constant [1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, "
     "0, 1, 1, "
     "0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1, 1, 0, 1]\n"
@@ -77,6 +77,8 @@ static const char attention[] =
     "%near f32[4,3,9] = upsample %n\n"
     "%between f32[4,3,9] = upsample %n {bilinear}\n"
     "%unfold f32[4,6,2,4] = unfold %n {k 3x2 stride 2x1 pad 1x0 dilation 2}\n"
+    "%k2 f32[2,2,6,6] = parameter @k.weight\n"
+    "%local f32[4,6,6] = local_conv %n, %k2 {k 2x1 pad 1x0}\n"
     "%i f32[2,1] = constant [3, 0]\n"
     "%take f32[2,1,5,6] = take %x, %i\n"
     "%turned f32[4,6,5] = permute %x {axes [0,2,1]}\n"

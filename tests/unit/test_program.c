@@ -104,6 +104,20 @@ Test(program, attention)
     check_file("attention");
 }
 
+Test(program, local_convolutions)
+{
+    check_file("local_convolutions");
+}
+
+/* Weights that would be too large in the order of lanes stay as they are, and are read element by element. */
+Test(program, local_convolutions_as_they_were_written)
+{
+    left_out = "arrange_weights";
+    check_file("local_convolutions");
+    left_out = "find_local_conv";
+    check_file("local_convolutions");
+}
+
 Test(program, other_ranks)
 {
     check_file("other_ranks");
