@@ -9,7 +9,7 @@
  *   max_pool                              0  max_pool_16x14x14__avx512
  *   layer1.0.conv1                  163,072  conv1x1_16to52_14x14_relu__avx512_1x14x32
  *   layer1.0.avg_pool                     0  avg_pool_13x14x14__avx512
- *   layer1.0.convs                  894,348  gconv3x3_39to39in3_14x14_relu__avx512_spread_2x4x16
+ *   layer1.0.convs                  894,348  gconv3x3_39to39in3_14x14_relu__avx512_1x14x16
  *   layer1.0.conv3                1,304,576  conv1x1_52to128_14x14__avx512_1x14x32
  *   layer1.0.downsample.0           401,408  conv1x1_16to128_14x14_add_relu__avx512_1x14x32
  *   layer1.1.conv1                1,304,576  conv1x1_128to52_14x14_relu__avx512_1x14x32
@@ -37,23 +37,23 @@
  *   fc                                2,560  linear_256to10__avx512_1x16
  *   fc.rows                               0  convert_10__avx512
  *
- * Workspace 347,136 bytes, weights 996,096 bytes, 20 epochs (stretches between barriers):
+ * Workspace 347,136 bytes, weights 1,001,280 bytes, 19 epochs (stretches between barriers):
  *   buffer                  offset          bytes  epochs    value
  *   pixels.blocks          128,256          3,600  0-1       f32[1,28,28] c1 halo 1
  *   conv1                   65,536         50,176  1         f32[16,28,28] c16
- *   max_pool               115,712         12,544  1-3       f32[16,14,14] c16
+ *   max_pool               115,712         12,544  1-2       f32[16,14,14] c16
  *   layer1.0.conv1               0         65,536  1-2       f32[52,14,14] c16 halo 1 seg 13
- *   layer1.0.concat         65,536         50,176  2-3       f32[52,14,14] c16 seg 13
- *   layer1.0.conv3         131,072        100,352  3-9       f32[128,14,14] c16
- *   layer1.1.conv1         231,424         65,536  3-6       f32[52,14,14] c16 halo 1 seg 13
- *   layer1.1.concat        296,960         50,176  4-6       f32[52,14,14] c16 seg 13
- *   layer2.0.conv1               0        131,072  6-7       f32[104,14,14] c16 halo 1 seg 26
- *   layer2.0.concat        231,424         25,088  7-8       f32[104,7,7] c16 seg 26
- *   layer2.0.conv3               0         50,176  8-17      f32[256,7,7] c16
- *   layer2.1.conv1          50,176         41,472  10-15     f32[104,7,7] c16 halo 1 seg 26
- *   layer2.1.concat         91,648         25,088  11-16     f32[104,7,7] c16 seg 26
- *   global_avg_pool         50,176          1,024  17-18     f32[256,1,1] c16
- *   fc                           0             64  18-19     f32[10] plain
+ *   layer1.0.concat         65,536         50,176  2         f32[52,14,14] c16 seg 13
+ *   layer1.0.conv3         131,072        100,352  2-8       f32[128,14,14] c16
+ *   layer1.1.conv1         231,424         65,536  2-5       f32[52,14,14] c16 halo 1 seg 13
+ *   layer1.1.concat        296,960         50,176  3-5       f32[52,14,14] c16 seg 13
+ *   layer2.0.conv1               0        131,072  5-6       f32[104,14,14] c16 halo 1 seg 26
+ *   layer2.0.concat        231,424         25,088  6-7       f32[104,7,7] c16 seg 26
+ *   layer2.0.conv3               0         50,176  7-16      f32[256,7,7] c16
+ *   layer2.1.conv1          50,176         41,472  9-14      f32[104,7,7] c16 halo 1 seg 26
+ *   layer2.1.concat         91,648         25,088  10-15     f32[104,7,7] c16 seg 26
+ *   global_avg_pool         50,176          1,024  16-17     f32[256,1,1] c16
+ *   fc                           0             64  17-18     f32[10] plain
  */
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE /* madvise, O_CLOEXEC */
@@ -349,72 +349,29 @@ static kernel void avg_pool_13x14x14__avx512(const f32 x[restrict 1][16][16][16]
 }
 
 /* v[oc,oy,ox] = b[oc] + sum_ic,ky,kx x[ic,1oy+1ky-1,1ox+1kx-1] * w[oc,ic,ky,kx] of its group; y = v | relu
- * tile 2 rows x 4 columns x 16 channels */
-static kernel void gconv3x3_39to39in3_14x14_relu__avx512_spread_2x4x16(
-    const f32 x[restrict 3][16][16][16], const f32 w[restrict 3][13][3][3][16], const f32 b[restrict 48],
-    f32 y[restrict 3][14][14][16], int r, int c)
+ * tile 1 rows x 14 columns x 16 channels */
+static kernel void gconv3x3_39to39in3_14x14_relu__avx512_1x14x16(
+    const f32 x[restrict 3][16][16][16], const f32 w[restrict 3][1][3][3][16][16], const f32 b[restrict 48],
+    f32 y[restrict 3][14][14][16], int r)
 {
-    for (int tx = 0; tx < 2; tx++) {
-        f32x16 acc[2][4];
-        unroll (int p = 0; p < 2; p++)
-            unroll (int q = 0; q < 4; q++) {
-                acc[p][q] = load16(&b[16 * c]);
-            }
-        for (int i = 0; i < 13; i++) {
-            renew(tx);
-            f32x16 wv[3][3];
-            unroll (int ky = 0; ky < 3; ky++)
-                unroll (int kx = 0; kx < 3; kx++) {
-                    wv[ky][kx] = load16(&w[c][i][ky][kx][0]);
-                }
-            unroll (int iy = 0; iy < 4; iy++)
-                unroll (int ix = 0; ix < 6; ix++) {
-                    fence;
-                    f32x16 xs = pick16(&x[c][2 * r + iy][4 * tx + ix][0], (i32x16){0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                        0, 0, 0, 0} + i);
-                    unroll (int my = 0; my < 3; my++)
-                        unroll (int mx = 0; mx < 3; mx++) {
-                            if (0 <= iy - my && iy - my < 2 && 0 <= ix - mx && ix - mx < 4) {
-                                acc[iy - my][ix - mx] = fma16(xs, wv[my][mx], acc[iy - my][ix - mx]);
-                            }
-                        }
-                }
+    for (int g = 0; g < 3; g++) {
+        f32x16 acc[14][1];
+        unroll (int p = 0; p < 14; p++) {
+            acc[p][0] = load16(&b[16 * g]);
         }
-        unroll (int p = 0; p < 2; p++)
-            unroll (int q = 0; q < 4; q++) {
-                store16(&y[c][2 * r + p][4 * tx + q][0], relu16(acc[p][q]));
-            }
-    }
-    for (int tx = 0; tx < 2; tx++) {
-        f32x16 acc2[2][3];
-        unroll (int p = 0; p < 2; p++)
-            unroll (int q = 0; q < 3; q++) {
-                acc2[p][q] = load16(&b[16 * c]);
-            }
-        for (int i = 0; i < 13; i++) {
-            renew(tx);
-            f32x16 wv2[3][3];
-            unroll (int ky = 0; ky < 3; ky++)
-                unroll (int kx = 0; kx < 3; kx++) {
-                    wv2[ky][kx] = load16(&w[c][i][ky][kx][0]);
+        for (int ky = 0; ky < 3; ky++)
+            for (int kx = 0; kx < 3; kx++)
+                for (int i = 0; i < 13; i++) {
+                    f32x16 wv[1][1];
+                    wv[0][0] = load16(&w[g][0][ky][kx][i][0]);
+                    unroll (int p = 0; p < 14; p++) {
+                        f32x16 xs = splat16(x[g][r + ky][kx + p][i]);
+                        acc[p][0] = fma16(xs, wv[0][0], acc[p][0]);
+                    }
                 }
-            unroll (int iy = 0; iy < 4; iy++)
-                unroll (int ix = 0; ix < 5; ix++) {
-                    fence;
-                    f32x16 xs2 = pick16(&x[c][2 * r + iy][3 * tx + ix + 8][0], (i32x16){0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                        0, 0, 0, 0, 0} + i);
-                    unroll (int my = 0; my < 3; my++)
-                        unroll (int mx = 0; mx < 3; mx++) {
-                            if (0 <= iy - my && iy - my < 2 && 0 <= ix - mx && ix - mx < 3) {
-                                acc2[iy - my][ix - mx] = fma16(xs2, wv2[my][mx], acc2[iy - my][ix - mx]);
-                            }
-                        }
-                }
+        unroll (int p = 0; p < 14; p++) {
+            store16(&y[g][r][p][0], relu16(acc[p][0]));
         }
-        unroll (int p = 0; p < 2; p++)
-            unroll (int q = 0; q < 3; q++) {
-                store16(&y[c][2 * r + p][3 * tx + q + 8][0], relu16(acc2[p][q]));
-            }
     }
 }
 
@@ -1118,42 +1075,42 @@ enum {
     w_layer1_0_conv1_w = 640,
     w_layer1_0_conv1_b = 4736,
     w_layer1_0_convs_w = 4992,
-    w_layer1_0_convs_b = 27456,
-    w_layer1_0_conv3_w = 27648,
-    w_layer1_0_conv3_b = 60416,
-    w_layer1_0_downsample_0_w = 60928,
-    w_layer1_0_downsample_0_b = 69120,
-    w_layer1_1_conv1_w = 69632,
-    w_layer1_1_conv1_b = 102400,
-    w_layer1_1_convs_0_w = 102656,
-    w_layer1_1_convs_0_b = 111872,
-    w_layer1_1_convs_1_w = 111936,
-    w_layer1_1_convs_1_b = 121152,
-    w_layer1_1_convs_2_w = 121216,
-    w_layer1_1_convs_2_b = 130432,
-    w_layer1_1_conv3_w = 130496,
-    w_layer1_1_conv3_b = 163264,
-    w_layer2_0_conv1_w = 163776,
-    w_layer2_0_conv1_b = 229312,
-    w_layer2_0_convs_w = 229824,
-    w_layer2_0_convs_b = 340416,
-    w_layer2_0_conv3_w = 340800,
-    w_layer2_0_conv3_b = 471872,
-    w_layer2_0_downsample_0_w = 472896,
-    w_layer2_0_downsample_0_b = 603968,
-    w_layer2_1_conv1_w = 604992,
-    w_layer2_1_conv1_b = 736064,
-    w_layer2_1_convs_0_w = 736576,
-    w_layer2_1_convs_0_b = 773440,
-    w_layer2_1_convs_1_w = 773568,
-    w_layer2_1_convs_1_b = 810432,
-    w_layer2_1_convs_2_w = 810560,
-    w_layer2_1_convs_2_b = 847424,
-    w_layer2_1_conv3_w = 847552,
-    w_layer2_1_conv3_b = 978624,
-    w_fc_weight = 979648,
-    w_fc_bias = 996032,
-    WEIGHTS_BYTES = 996096
+    w_layer1_0_convs_b = 32640,
+    w_layer1_0_conv3_w = 32832,
+    w_layer1_0_conv3_b = 65600,
+    w_layer1_0_downsample_0_w = 66112,
+    w_layer1_0_downsample_0_b = 74304,
+    w_layer1_1_conv1_w = 74816,
+    w_layer1_1_conv1_b = 107584,
+    w_layer1_1_convs_0_w = 107840,
+    w_layer1_1_convs_0_b = 117056,
+    w_layer1_1_convs_1_w = 117120,
+    w_layer1_1_convs_1_b = 126336,
+    w_layer1_1_convs_2_w = 126400,
+    w_layer1_1_convs_2_b = 135616,
+    w_layer1_1_conv3_w = 135680,
+    w_layer1_1_conv3_b = 168448,
+    w_layer2_0_conv1_w = 168960,
+    w_layer2_0_conv1_b = 234496,
+    w_layer2_0_convs_w = 235008,
+    w_layer2_0_convs_b = 345600,
+    w_layer2_0_conv3_w = 345984,
+    w_layer2_0_conv3_b = 477056,
+    w_layer2_0_downsample_0_w = 478080,
+    w_layer2_0_downsample_0_b = 609152,
+    w_layer2_1_conv1_w = 610176,
+    w_layer2_1_conv1_b = 741248,
+    w_layer2_1_convs_0_w = 741760,
+    w_layer2_1_convs_0_b = 778624,
+    w_layer2_1_convs_1_w = 778752,
+    w_layer2_1_convs_1_b = 815616,
+    w_layer2_1_convs_2_w = 815744,
+    w_layer2_1_convs_2_b = 852608,
+    w_layer2_1_conv3_w = 852736,
+    w_layer2_1_conv3_b = 983808,
+    w_fc_weight = 984832,
+    w_fc_bias = 1001216,
+    WEIGHTS_BYTES = 1001280
 };
 
 struct part { int next, end; };
@@ -1200,20 +1157,9 @@ static void forward(const char *w, void *memory, const float *const *input, floa
             /* layer1.0.avg_pool: 13x14x14 -> f32[13,14,14] c16 */
             avg_pool_13x14x14__avx512((void *)(m + m_layer1_0_conv1 + 49152), (void *)(m + m_layer1_0_concat + 37632),
                 r);
-        }
-
-        for (struct part k = part(21); k.next < k.end; k.next++) {
-            const int r = k.next / 3, c = k.next % 3;
             /* layer1.0.convs, relu: 39x14x14 -> f32[39,14,14] c16 seg 13 */
-            gconv3x3_39to39in3_14x14_relu__avx512_spread_2x4x16((void *)(m + m_layer1_0_conv1),
-                (void *)(w + w_layer1_0_convs_w), (void *)(w + w_layer1_0_convs_b), (void *)(m + m_layer1_0_concat), r,
-                c);
-        }
-
-#pragma omp barrier /* layer1.0.conv3 needs layer1.0.concat of other threads */
-
-        for (struct part k = part(14); k.next < k.end; k.next++) {
-            const int r = k.next;
+            gconv3x3_39to39in3_14x14_relu__avx512_1x14x16((void *)(m + m_layer1_0_conv1),
+                (void *)(w + w_layer1_0_convs_w), (void *)(w + w_layer1_0_convs_b), (void *)(m + m_layer1_0_concat), r);
             /* layer1.0.conv3: 52x14x14 -> f32[128,14,14] c16 */
             conv1x1_52to128_14x14__avx512_1x14x32((void *)(m + m_layer1_0_concat), (void *)(w + w_layer1_0_conv3_w),
                 (void *)(w + w_layer1_0_conv3_b), (void *)(m + m_layer1_0_conv3), r);
@@ -1697,79 +1643,79 @@ static const char *const packing[] = {
     " fold_weight(layer1.0.conv1.weight, layer1.0.bn1.weight, layer1.0.bn1.running_var; eps 1e-05)",
     "layer1.0.conv1.b [52] direct vector out c16 seg 13 as f32[64] at 4736 = fold_bias(layer1.0.bn1.bias,"
     " layer1.0.bn1.weight, layer1.0.bn1.running_mean, layer1.0.bn1.running_var; eps 1e-05)",
-    "layer1.0.convs.w [39,13,3,3] spread spread groups 3 in c16 seg 13 out c16 seg 13 as f32[3,13,3,3,16] at 4992 ="
+    "layer1.0.convs.w [39,13,3,3] direct panels groups 3 in c16 seg 13 out c16 seg 13 as f32[3,1,3,3,16,16] at 4992 ="
     " fold_weight(layer1.0.convs.weight, layer1.0.bns.weight, layer1.0.bns.running_var; eps 1e-05)",
-    "layer1.0.convs.b [39] spread vector groups 3 out c16 seg 13 as f32[48] at 27456 = fold_bias(layer1.0.bns.bias,"
+    "layer1.0.convs.b [39] direct vector groups 3 out c16 seg 13 as f32[48] at 32640 = fold_bias(layer1.0.bns.bias,"
     " layer1.0.bns.weight, layer1.0.bns.running_mean, layer1.0.bns.running_var; eps 1e-05)",
-    "layer1.0.conv3.w [128,52,1,1] direct panels in c16 seg 13 out c16 as f32[8,4,16,16] at 27648 ="
+    "layer1.0.conv3.w [128,52,1,1] direct panels in c16 seg 13 out c16 as f32[8,4,16,16] at 32832 ="
     " fold_weight(layer1.0.conv3.weight, layer1.0.bn3.weight, layer1.0.bn3.running_var; eps 1e-05)",
-    "layer1.0.conv3.b [128] direct vector out c16 as f32[128] at 60416 = fold_bias(layer1.0.bn3.bias,"
+    "layer1.0.conv3.b [128] direct vector out c16 as f32[128] at 65600 = fold_bias(layer1.0.bn3.bias,"
     " layer1.0.bn3.weight, layer1.0.bn3.running_mean, layer1.0.bn3.running_var; eps 1e-05)",
-    "layer1.0.downsample.0.w [128,16,1,1] direct panels in c16 out c16 as f32[8,1,16,16] at 60928 ="
+    "layer1.0.downsample.0.w [128,16,1,1] direct panels in c16 out c16 as f32[8,1,16,16] at 66112 ="
     " fold_weight(layer1.0.downsample.0.weight, layer1.0.downsample.1.weight, layer1.0.downsample.1.running_var; eps"
     " 1e-05)",
-    "layer1.0.downsample.0.b [128] direct vector out c16 as f32[128] at 69120 = fold_bias(layer1.0.downsample.1.bias,"
+    "layer1.0.downsample.0.b [128] direct vector out c16 as f32[128] at 74304 = fold_bias(layer1.0.downsample.1.bias,"
     " layer1.0.downsample.1.weight, layer1.0.downsample.1.running_mean, layer1.0.downsample.1.running_var; eps 1e-05)",
-    "layer1.1.conv1.w [52,128,1,1] direct panels in c16 out c16 seg 13 as f32[4,8,16,16] at 69632 ="
+    "layer1.1.conv1.w [52,128,1,1] direct panels in c16 out c16 seg 13 as f32[4,8,16,16] at 74816 ="
     " fold_weight(layer1.1.conv1.weight, layer1.1.bn1.weight, layer1.1.bn1.running_var; eps 1e-05)",
-    "layer1.1.conv1.b [52] direct vector out c16 seg 13 as f32[64] at 102400 = fold_bias(layer1.1.bn1.bias,"
+    "layer1.1.conv1.b [52] direct vector out c16 seg 13 as f32[64] at 107584 = fold_bias(layer1.1.bn1.bias,"
     " layer1.1.bn1.weight, layer1.1.bn1.running_mean, layer1.1.bn1.running_var; eps 1e-05)",
-    "layer1.1.convs.0.w [13,13,3,3] direct panels in c16 out c16 as f32[1,1,3,3,16,16] at 102656 ="
+    "layer1.1.convs.0.w [13,13,3,3] direct panels in c16 out c16 as f32[1,1,3,3,16,16] at 107840 ="
     " fold_weight(layer1.1.convs.0.weight, layer1.1.bns.0.weight, layer1.1.bns.0.running_var; eps 1e-05)",
-    "layer1.1.convs.0.b [13] direct vector out c16 as f32[16] at 111872 = fold_bias(layer1.1.bns.0.bias,"
+    "layer1.1.convs.0.b [13] direct vector out c16 as f32[16] at 117056 = fold_bias(layer1.1.bns.0.bias,"
     " layer1.1.bns.0.weight, layer1.1.bns.0.running_mean, layer1.1.bns.0.running_var; eps 1e-05)",
-    "layer1.1.convs.1.w [13,13,3,3] direct panels in c16 out c16 as f32[1,1,3,3,16,16] at 111936 ="
+    "layer1.1.convs.1.w [13,13,3,3] direct panels in c16 out c16 as f32[1,1,3,3,16,16] at 117120 ="
     " fold_weight(layer1.1.convs.1.weight, layer1.1.bns.1.weight, layer1.1.bns.1.running_var; eps 1e-05)",
-    "layer1.1.convs.1.b [13] direct vector out c16 as f32[16] at 121152 = fold_bias(layer1.1.bns.1.bias,"
+    "layer1.1.convs.1.b [13] direct vector out c16 as f32[16] at 126336 = fold_bias(layer1.1.bns.1.bias,"
     " layer1.1.bns.1.weight, layer1.1.bns.1.running_mean, layer1.1.bns.1.running_var; eps 1e-05)",
-    "layer1.1.convs.2.w [13,13,3,3] direct panels in c16 out c16 as f32[1,1,3,3,16,16] at 121216 ="
+    "layer1.1.convs.2.w [13,13,3,3] direct panels in c16 out c16 as f32[1,1,3,3,16,16] at 126400 ="
     " fold_weight(layer1.1.convs.2.weight, layer1.1.bns.2.weight, layer1.1.bns.2.running_var; eps 1e-05)",
-    "layer1.1.convs.2.b [13] direct vector out c16 as f32[16] at 130432 = fold_bias(layer1.1.bns.2.bias,"
+    "layer1.1.convs.2.b [13] direct vector out c16 as f32[16] at 135616 = fold_bias(layer1.1.bns.2.bias,"
     " layer1.1.bns.2.weight, layer1.1.bns.2.running_mean, layer1.1.bns.2.running_var; eps 1e-05)",
-    "layer1.1.conv3.w [128,52,1,1] direct panels in c16 seg 13 out c16 as f32[8,4,16,16] at 130496 ="
+    "layer1.1.conv3.w [128,52,1,1] direct panels in c16 seg 13 out c16 as f32[8,4,16,16] at 135680 ="
     " fold_weight(layer1.1.conv3.weight, layer1.1.bn3.weight, layer1.1.bn3.running_var; eps 1e-05)",
-    "layer1.1.conv3.b [128] direct vector out c16 as f32[128] at 163264 = fold_bias(layer1.1.bn3.bias,"
+    "layer1.1.conv3.b [128] direct vector out c16 as f32[128] at 168448 = fold_bias(layer1.1.bn3.bias,"
     " layer1.1.bn3.weight, layer1.1.bn3.running_mean, layer1.1.bn3.running_var; eps 1e-05)",
-    "layer2.0.conv1.w [104,128,1,1] direct panels in c16 out c16 seg 26 as f32[8,8,16,16] at 163776 ="
+    "layer2.0.conv1.w [104,128,1,1] direct panels in c16 out c16 seg 26 as f32[8,8,16,16] at 168960 ="
     " fold_weight(layer2.0.conv1.weight, layer2.0.bn1.weight, layer2.0.bn1.running_var; eps 1e-05)",
-    "layer2.0.conv1.b [104] direct vector out c16 seg 26 as f32[128] at 229312 = fold_bias(layer2.0.bn1.bias,"
+    "layer2.0.conv1.b [104] direct vector out c16 seg 26 as f32[128] at 234496 = fold_bias(layer2.0.bn1.bias,"
     " layer2.0.bn1.weight, layer2.0.bn1.running_mean, layer2.0.bn1.running_var; eps 1e-05)",
-    "layer2.0.convs.w [78,26,3,3] direct panels groups 3 in c16 seg 26 out c16 seg 26 as f32[6,2,3,3,16,16] at 229824"
+    "layer2.0.convs.w [78,26,3,3] direct panels groups 3 in c16 seg 26 out c16 seg 26 as f32[6,2,3,3,16,16] at 235008"
     " = fold_weight(layer2.0.convs.weight, layer2.0.bns.weight, layer2.0.bns.running_var; eps 1e-05)",
-    "layer2.0.convs.b [78] direct vector groups 3 out c16 seg 26 as f32[96] at 340416 = fold_bias(layer2.0.bns.bias,"
+    "layer2.0.convs.b [78] direct vector groups 3 out c16 seg 26 as f32[96] at 345600 = fold_bias(layer2.0.bns.bias,"
     " layer2.0.bns.weight, layer2.0.bns.running_mean, layer2.0.bns.running_var; eps 1e-05)",
-    "layer2.0.conv3.w [256,104,1,1] direct panels in c16 seg 26 out c16 as f32[16,8,16,16] at 340800 ="
+    "layer2.0.conv3.w [256,104,1,1] direct panels in c16 seg 26 out c16 as f32[16,8,16,16] at 345984 ="
     " fold_weight(layer2.0.conv3.weight, layer2.0.bn3.weight, layer2.0.bn3.running_var; eps 1e-05)",
-    "layer2.0.conv3.b [256] direct vector out c16 as f32[256] at 471872 = fold_bias(layer2.0.bn3.bias,"
+    "layer2.0.conv3.b [256] direct vector out c16 as f32[256] at 477056 = fold_bias(layer2.0.bn3.bias,"
     " layer2.0.bn3.weight, layer2.0.bn3.running_mean, layer2.0.bn3.running_var; eps 1e-05)",
-    "layer2.0.downsample.0.w [256,128,1,1] direct panels in c16 out c16 as f32[16,8,16,16] at 472896 ="
+    "layer2.0.downsample.0.w [256,128,1,1] direct panels in c16 out c16 as f32[16,8,16,16] at 478080 ="
     " fold_weight(layer2.0.downsample.0.weight, layer2.0.downsample.1.weight, layer2.0.downsample.1.running_var; eps"
     " 1e-05)",
-    "layer2.0.downsample.0.b [256] direct vector out c16 as f32[256] at 603968 ="
+    "layer2.0.downsample.0.b [256] direct vector out c16 as f32[256] at 609152 ="
     " fold_bias(layer2.0.downsample.1.bias, layer2.0.downsample.1.weight, layer2.0.downsample.1.running_mean,"
     " layer2.0.downsample.1.running_var; eps 1e-05)",
-    "layer2.1.conv1.w [104,256,1,1] direct panels in c16 out c16 seg 26 as f32[8,16,16,16] at 604992 ="
+    "layer2.1.conv1.w [104,256,1,1] direct panels in c16 out c16 seg 26 as f32[8,16,16,16] at 610176 ="
     " fold_weight(layer2.1.conv1.weight, layer2.1.bn1.weight, layer2.1.bn1.running_var; eps 1e-05)",
-    "layer2.1.conv1.b [104] direct vector out c16 seg 26 as f32[128] at 736064 = fold_bias(layer2.1.bn1.bias,"
+    "layer2.1.conv1.b [104] direct vector out c16 seg 26 as f32[128] at 741248 = fold_bias(layer2.1.bn1.bias,"
     " layer2.1.bn1.weight, layer2.1.bn1.running_mean, layer2.1.bn1.running_var; eps 1e-05)",
-    "layer2.1.convs.0.w [26,26,3,3] direct panels in c16 out c16 as f32[2,2,3,3,16,16] at 736576 ="
+    "layer2.1.convs.0.w [26,26,3,3] direct panels in c16 out c16 as f32[2,2,3,3,16,16] at 741760 ="
     " fold_weight(layer2.1.convs.0.weight, layer2.1.bns.0.weight, layer2.1.bns.0.running_var; eps 1e-05)",
-    "layer2.1.convs.0.b [26] direct vector out c16 as f32[32] at 773440 = fold_bias(layer2.1.bns.0.bias,"
+    "layer2.1.convs.0.b [26] direct vector out c16 as f32[32] at 778624 = fold_bias(layer2.1.bns.0.bias,"
     " layer2.1.bns.0.weight, layer2.1.bns.0.running_mean, layer2.1.bns.0.running_var; eps 1e-05)",
-    "layer2.1.convs.1.w [26,26,3,3] direct panels in c16 out c16 as f32[2,2,3,3,16,16] at 773568 ="
+    "layer2.1.convs.1.w [26,26,3,3] direct panels in c16 out c16 as f32[2,2,3,3,16,16] at 778752 ="
     " fold_weight(layer2.1.convs.1.weight, layer2.1.bns.1.weight, layer2.1.bns.1.running_var; eps 1e-05)",
-    "layer2.1.convs.1.b [26] direct vector out c16 as f32[32] at 810432 = fold_bias(layer2.1.bns.1.bias,"
+    "layer2.1.convs.1.b [26] direct vector out c16 as f32[32] at 815616 = fold_bias(layer2.1.bns.1.bias,"
     " layer2.1.bns.1.weight, layer2.1.bns.1.running_mean, layer2.1.bns.1.running_var; eps 1e-05)",
-    "layer2.1.convs.2.w [26,26,3,3] direct panels in c16 out c16 as f32[2,2,3,3,16,16] at 810560 ="
+    "layer2.1.convs.2.w [26,26,3,3] direct panels in c16 out c16 as f32[2,2,3,3,16,16] at 815744 ="
     " fold_weight(layer2.1.convs.2.weight, layer2.1.bns.2.weight, layer2.1.bns.2.running_var; eps 1e-05)",
-    "layer2.1.convs.2.b [26] direct vector out c16 as f32[32] at 847424 = fold_bias(layer2.1.bns.2.bias,"
+    "layer2.1.convs.2.b [26] direct vector out c16 as f32[32] at 852608 = fold_bias(layer2.1.bns.2.bias,"
     " layer2.1.bns.2.weight, layer2.1.bns.2.running_mean, layer2.1.bns.2.running_var; eps 1e-05)",
-    "layer2.1.conv3.w [256,104,1,1] direct panels in c16 seg 26 out c16 as f32[16,8,16,16] at 847552 ="
+    "layer2.1.conv3.w [256,104,1,1] direct panels in c16 seg 26 out c16 as f32[16,8,16,16] at 852736 ="
     " fold_weight(layer2.1.conv3.weight, layer2.1.bn3.weight, layer2.1.bn3.running_var; eps 1e-05)",
-    "layer2.1.conv3.b [256] direct vector out c16 as f32[256] at 978624 = fold_bias(layer2.1.bn3.bias,"
+    "layer2.1.conv3.b [256] direct vector out c16 as f32[256] at 983808 = fold_bias(layer2.1.bn3.bias,"
     " layer2.1.bn3.weight, layer2.1.bn3.running_mean, layer2.1.bn3.running_var; eps 1e-05)",
-    "fc.weight [10,256] direct panels as f32[1,16,16,16] at 979648 = fc.weight",
-    "fc.bias [10] direct vector as f32[16] at 996032 = fc.bias",
+    "fc.weight [10,256] direct panels as f32[1,16,16,16] at 984832 = fc.weight",
+    "fc.bias [10] direct vector as f32[16] at 1001216 = fc.bias",
     NULL
 };
 
@@ -1788,7 +1734,7 @@ static int open_file(fashion_res2net_net *net, const char *weights_file)
                                [PACKED_DAMAGED] = FASHION_RES2NET_ERROR_DAMAGED};
     struct packed packed;
     size_t length = 0;
-    const enum packed_fault fault = packed_open(&packed, weights_file, 996096, packing, &length, &net->error);
+    const enum packed_fault fault = packed_open(&packed, weights_file, 1001280, packing, &length, &net->error);
     net->detail = packed.detail;
     if (!fault) {
         net->weights = packed.weights;
@@ -1825,7 +1771,7 @@ anywhere void fashion_res2net_close(fashion_res2net_net *net)
         return;
     }
     if (net->weights && net->bytes) {
-        packed_close(net->weights, 996096, net->bytes);
+        packed_close(net->weights, 1001280, net->bytes);
     }
     net->weights = NULL;
     net->bytes = 0;

@@ -32,8 +32,8 @@ static void call(int layer, const char *w, void *workspace, const float *const *
         avg_pool_13x14x14__avx512((void *)(m + m_layer1_0_conv1 + 49152), (void *)(m + m_layer1_0_concat + 37632), i);
         break;
     case 5:
-        gconv3x3_39to39in3_14x14_relu__avx512_spread_2x4x16((void *)(m + m_layer1_0_conv1),
-            (void *)(w + w_layer1_0_convs_w), (void *)(w + w_layer1_0_convs_b), (void *)(m + m_layer1_0_concat), i, j);
+        gconv3x3_39to39in3_14x14_relu__avx512_1x14x16((void *)(m + m_layer1_0_conv1), (void *)(w + w_layer1_0_convs_w),
+            (void *)(w + w_layer1_0_convs_b), (void *)(m + m_layer1_0_concat), i);
         break;
     case 6:
         conv1x1_52to128_14x14__avx512_1x14x32((void *)(m + m_layer1_0_concat), (void *)(w + w_layer1_0_conv3_w),
@@ -160,7 +160,7 @@ static const struct netc_layer layers[] = {
      "layer1.0.avg_pool: 13x14x14 -> f32[13,14,14] c16",
      0, 16384, 0, 12544,
      {NETC_WORKSPACE, m_layer1_0_concat + 37632, 0, 3, {13, 14, 14}, 16, 0, 0}},
-    {"layer1.0.convs", "gconv3x3_39to39in3_14x14_relu__avx512_spread_2x4x16",
+    {"layer1.0.convs", "gconv3x3_39to39in3_14x14_relu__avx512_1x14x16",
      "layer1.0.convs, relu: 39x14x14 -> f32[39,14,14] c16 seg 13",
      894348, 49152, 22656, 37632,
      {NETC_WORKSPACE, m_layer1_0_concat + 0, 0, 3, {39, 14, 14}, 16, 0, 13}},
@@ -273,9 +273,7 @@ static const struct netc_layer layers[] = {
 static const struct netc_stage stages[] = {
     {0, 1, {14, 1}, NULL},
     {1, 3, {14, 1}, "conv1 needs pixels.blocks of other threads"},
-    {4, 1, {14, 1}, "layer1.0.avg_pool needs layer1.0.conv1 of other threads"},
-    {5, 1, {7, 3}, NULL},
-    {6, 3, {14, 1}, "layer1.0.conv3 needs layer1.0.concat of other threads"},
+    {4, 5, {14, 1}, "layer1.0.avg_pool needs layer1.0.conv1 of other threads"},
     {9, 2, {14, 1}, "layer1.1.convs.0 needs layer1.1.conv1 of other threads"},
     {11, 2, {14, 1}, "layer1.1.convs.1 needs layer1.1.conv1 of other threads"},
     {13, 4, {14, 1}, "layer1.1.convs.2 needs layer1.1.conv1 of other threads"},
@@ -354,7 +352,7 @@ static const struct netc_view views[] = {
 
 static const struct netc_variant variant = {
     .target = "x86-64-v4", .workspace_bytes = IMAGE_BYTES,
-    .layer = layers, .n_layer = 32, .stage = stages, .n_stage = 22,
+    .layer = layers, .n_layer = 32, .stage = stages, .n_stage = 20,
     .view = views, .n_view = 18,
     .lacks = lacks, .run = forward, .call = call, .peak_slice = peak_slice,
 };
@@ -397,7 +395,7 @@ static const struct netc_variant *const all_variants[] = {&variant};
 const struct netc_model netc_model = {
     .name = "fashion_res2net", .version = "0.1.0", .target = "x86-64-v4", .options = "",
     .digest = 0x24882b3089107258u, .params = 200572, .macs = 16299568,
-    .weights_bytes = 996096, .batch = 1,
+    .weights_bytes = 1001280, .batch = 1,
     .n_input = 1, .n_output = 1, .input = inputs, .output = outputs,
     .variant = all_variants, .n_variant = 1,
     .open = open_weights, .close = close_weights, .strerror = fashion_res2net_strerror,
