@@ -13,7 +13,7 @@ import numpy as np
 
 import safetensors_numpy
 import synthetic
-from golden import judge
+from golden import judge, networks
 from tap import ALL, NETC, TARGETS, Failure, Skip, expect_done, netc, run
 
 HERE = Path(__file__).resolve().parent
@@ -61,6 +61,30 @@ def run_program(program, target, pixels, result, *words):
     if done.code != 0 and re.search(r"this processor|not supported|lacks", done.err):
         raise Skip(f"this processor does not run {target}")
     expect_done(done, "the program")
+
+
+def check_batch(out):
+    """An image has the same bits alone and in a batch, also in a last batch that is not full."""
+    pixels, results = out / "chain.in.npy", []
+    np.save(pixels, np.random.default_rng(3).standard_normal((4, 64, 8, 8)).astype(np.float32))
+    for batch in (1, 3):
+        program, result = out / f"chain_{batch}", out / f"chain_{batch}.npy"
+        run_program(program, "native", pixels, result, f"{LAYERS}:chain", f"--batch={batch}")
+        results.append(np.load(result))
+        program.unlink()
+        result.unlink()
+    pixels.unlink()
+    if not np.isfinite(results[0]).all() or results[0].tobytes() != results[1].tobytes():
+        raise Failure("batch 1 and batch 3 give different bits")
+
+
+def check_radix_0(out):
+    """ResNeSt without attention is ResNet-50-D."""
+    path = out / "radix_0.npy"
+    expect_done(netc("run", "netdefs/resnest50.net", "-D", "radix=0", "-D", "image=72", "--weights=synthetic", "--input=synthetic", "--output",
+                     path, binary=NETC), "the interpreter")
+    next(network for network in networks(out) if network.name == "resnet50d").judge(path, 1e-6)
+    path.unlink()
 
 
 def show(words):
@@ -114,6 +138,8 @@ def cases(out):
         yield f"nets/layer {row['net']} interpreter", lambda r=row: check_layer(out, r)
         for target in TARGETS if ALL else ["native"] if row["net"] in BUILT else []:
             yield f"nets/layer {row['net']} {target}", lambda r=row, t=target: check_layer_program(out, r, t)
+    yield "nets/layers in batches", lambda: check_batch(out)
+    yield "nets/resnest50 of radix 0", lambda: check_radix_0(out)
     taps = {}
     for row in rows("taps.tsv"):
         taps.setdefault(row["network"], []).append(row)
