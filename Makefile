@@ -221,14 +221,14 @@ tables: all ## the networks' published figures beside ours
 FASHION = /usr/share/datasets/fashion-mnist
 DATASET = $(FASHION)/t10k-images-idx3-ubyte.gz,$(FASHION)/t10k-labels-idx1-ubyte.gz
 
-demo: all ## compile two trained networks, classify 10,000 pictures
+demo: all ## compile five trained networks, classify 10,000 pictures with each
 	@mkdir -p build/demo
-	@set -e; for net in resnext res2net; do \
+	@set -e; for net in resnext res2net resnest cotnet sknet; do \
 	    echo "netc build netdefs/fashion/$$net.net --weights=netdefs/fashion/$$net.safetensors -o build/demo/$$net"; \
 	    build/netc build netdefs/fashion/$$net.net --weights=netdefs/fashion/$$net.safetensors -o build/demo/$$net; \
 	    build/demo/$$net --dataset=$(DATASET) --contact-sheet=build/demo/$$net.png; echo; \
 	done
-	@echo 'Pictures with their predicted and true classes: build/demo/resnext.png and build/demo/res2net.png'
+	@echo 'Pictures with their predicted and true classes: build/demo/*.png'
 	@echo 'Try next:'
 	@echo '  build/netc show netdefs/fashion/resnext.net                 one row a layer: shape, parameters, multiply-adds'
 	@echo '  build/demo/resnext --bench                                  latency, and the share of this processor'"'"'s peak'

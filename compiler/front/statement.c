@@ -151,7 +151,13 @@ static void fail_assertion(struct elaborator *e, struct frame *frame, struct syn
     const char *text = filled(e, frame, at->child[1], message, named, &count);
     fail_span(e, frame, at, at->child[0]->span, CHECK_assertion, "%s", text);
     for (int i = 0; i < count; i++) {
-        explain(e, named[i]);
+        int told = 0; /* a value that the message names twice is explained once */
+        while (told < i && named[told].cause != named[i].cause) {
+            told++;
+        }
+        if (told == i) {
+            explain(e, named[i]);
+        }
     }
 }
 

@@ -46,7 +46,7 @@ static bool pop_to_mark(struct pickle *p, struct pickled ***item, size_t *n)
     if (!m->n_mark)
         return PICKLE_FAULT(p, pickle_stack, "an opcode looks for a mark, and there is none");
     size_t from = m->mark[--m->n_mark];
-    *item = m->stack + from;
+    *item = m->stack ? m->stack + from : NULL; /* a mark may be the first of all */
     *n = m->count - from;
     m->count = from;
     return true;

@@ -27,7 +27,7 @@ from golden import build_fashion, networks  # and with it the path to what the n
 import heads
 import layers
 import published
-from tap import ALL, BUILD, TARGETS, Failure, Skip, expect_done, main, run
+from tap import ALL, BUILD, ROOT, TARGETS, Failure, Skip, expect_done, main, run
 
 SMALLEST = ["resnet18", "resnetblur50", "wide_resnet50_2", "resnext50_32x4d", "seresnet18", "seresnext50_32x4d", "ecaresnet50d",
             "skresnet18", "res2net50_14w_8s", "res2net50_v1b", "resnext29_8x64d", "resnest14d", "cotnet50", "botnet26t_256",
@@ -86,7 +86,7 @@ for net in networks(OUT):
             cases.append((f"nets/{net.name} {target}", lambda net=net, target=target: net.check_program(target)))
 for row in published.rows():
     cases.append((f"nets/{' '.join([row.network, *row.options])} as published ({row.source})", lambda row=row: check_published(row)))
-for net in ("resnext", "res2net"):
+for net in sorted(path.stem for path in (ROOT / "netdefs/fashion").glob("*.net")):
     cases.append((f"nets/fashion_{net} classifies", lambda net=net: check_demo(net)))
     cases.append((f"nets/fashion_{net} in batches", lambda net=net: check_batch(net)))
 cases += heads.cases(OUT)
