@@ -4,6 +4,7 @@
 # A group is a folder of tests/ with a run.py or run.sh that prints a line a case: `ok NAME`, `not ok NAME - why` or
 # `skip NAME - why`; other lines are details and go to build/tests/GROUP.log. It ends with 0, or with 3 if a case failed; one that
 # ends in any other way, or says nothing at all, broke and is a failure itself. The last line is `N passed, N failed, N skipped`.
+# `left out: WHAT` tells what only ALL=1 does.
 #   UPDATE=1  rewrites the verdict files      ALL=1  every network on every target
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -46,7 +47,7 @@ for group in "${groups[@]}"; do
     elif [ "$(count ok)" = 0 ] && [ "$bad" = 0 ] && [ "$(count skip)" = 0 ]; then
         echo "not ok $group - it ran nothing" >> "$log"
     fi
-    grep -E '^(not ok|skip) ' "$log"
+    grep -E '^(not ok|skip|left out:) ' "$log"
     good=$(count ok) bad=$(count 'not ok') left=$(count skip)
     passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + left))
     printf '%-10s %4d passed, %d failed, %d skipped  (%d s)%s\n' "$group" "$good" "$bad" "$left" $((SECONDS - start)) \

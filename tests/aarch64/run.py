@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "nets")]
 from golden import build_fashion, networks
 from inner_loops import faults, main_loops
-from tap import (ALL, BUILD, FOREIGN, NETC, ROOT, Failure, Skip, clang_flags, emulator, expect_done, main, netc, run, sysroot)
+from tap import (ALL, BUILD, FOREIGN, NETC, ROOT, Failure, Skip, clang_flags, emulator, expect_done, leave_out, main, netc, run, sysroot)
 
 TARGET = "aarch64"
 OUT = BUILD / "tests" / "aarch64"
@@ -216,4 +216,5 @@ cases += [(f"aarch64/loops of {net.name}", bound(check_loops, net.name, MAIN.get
           for net in networks(OUT) if ALL or net.name in MAIN]
 cases += [(f"aarch64/fashion_{net}", bound(check_fashion, net)) for net in ("resnext", "res2net")]
 cases += [(f"aarch64/{net.name}", bound(check_network, net)) for net in networks(OUT) if ALL or net.name in FEW]
+leave_out(f"all networks but {len(FEW)}, inner loops of all but {len(MAIN)}")
 main(cases)

@@ -10,7 +10,8 @@ import bad
 import good
 import networks
 import renames
-from tap import main
+from tap import leave_out, main
 
 modules = [networks, good, renames, bad]
+leave_out("more networks of each family; every single cut and flipped byte")
 main([(f"checkpoints/{name}", function) for module in modules for name, function in module.cases()])

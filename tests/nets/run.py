@@ -27,7 +27,7 @@ from golden import build_fashion, networks  # and with it the path to what the n
 import heads
 import layers
 import published
-from tap import ALL, BUILD, ROOT, TARGETS, Failure, Skip, expect_done, main, run
+from tap import ALL, BUILD, ROOT, TARGETS, Failure, Skip, expect_done, leave_out, main, run
 
 SMALLEST = ["resnet18", "resnetblur50", "resnext50_32x4d", "seresnet18", "ecaresnet50d", "skresnet18", "res2net50_14w_8s", "resnest14d",
             "cotnet50", "botnet26t_256", "halonet26t", "lambda_resnet26t"]
@@ -88,6 +88,7 @@ for row in published.rows():
 for net in sorted(path.stem for path in (ROOT / "netdefs/fashion").glob("*.net")):
     cases.append((f"nets/fashion_{net} classifies", lambda net=net: check_demo(net)))
     cases.append((f"nets/fashion_{net} in batches", lambda net=net: check_batch(net)))
+leave_out(f"programs of all networks but {len(SMALLEST)}, the interpreter on {len(SLOW)} slow ones, heads on whole backbones")
 cases += heads.cases(OUT)
 cases += layers.cases(OUT)
 main(cases)
