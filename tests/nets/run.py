@@ -3,7 +3,7 @@
 Weights and input are filled by the rule at the top of compiler/weights/synthetic.c. ImageNet's networks run at 72 x 72, where odd
 maps exercise the ceil and pad rules. Single logits are compared relative to the mean |logit|, `sum` and `sum_abs` relative to
 sum_abs: 1e-6 in the interpreter, 2e-4 in float32 programs. A program gives the same bits for one thread and two.
-Every network but the slowest runs in the interpreter, the smallest of each family as a program of every target; ALL=1: all of both.
+Every network runs in the interpreter, the smallest of each family as a program of every target; ALL=1: all of both.
 
 The rows of resnet152, resnetblur50, wide_resnet101_2, resnext101_32x4d, resnext29_16x64d, seresnext101_32x4d, senet154,
 legacy_senet154, ecaresnet50d and skresnet34 were printed by tests/peers/models.py, from timm's definitions; that script gives the other
@@ -31,7 +31,6 @@ from tap import ALL, BUILD, ROOT, TARGETS, Failure, Skip, expect_done, leave_out
 
 SMALLEST = ["resnet18", "resnetblur50", "resnext50_32x4d", "seresnet18", "ecaresnet50d", "skresnet18", "res2net50_14w_8s", "resnest14d",
             "cotnet50", "botnet26t_256", "halonet26t", "lambda_resnet26t"]
-SLOW = ["aa_resnet50", "botnet50ts_256", "botnet_s1_59", "halonet50ts", "lambda_resnet50ts", "sebotnet33ts_256"]  # seconds at 256 x 256
 OUT = BUILD / "tests" / "nets"
 
 
@@ -77,8 +76,7 @@ PICTURES = Path("/usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz")
 cases = []
 for net in networks(OUT):
     cases.append((f"nets/{net.name} parameters", net.check_parameters))
-    if ALL or net.name not in SLOW:
-        cases.append((f"nets/{net.name} interpreter", net.check_interpreter))
+    cases.append((f"nets/{net.name} interpreter", net.check_interpreter))
 for net in networks(OUT):
     if ALL or net.name in SMALLEST:
         for target in TARGETS:
@@ -88,7 +86,7 @@ for row in published.rows():
 for net in sorted(path.stem for path in (ROOT / "netdefs/fashion").glob("*.net")):
     cases.append((f"nets/fashion_{net} classifies", lambda net=net: check_demo(net)))
     cases.append((f"nets/fashion_{net} in batches", lambda net=net: check_batch(net)))
-leave_out(f"programs of all networks but {len(SMALLEST)}, the interpreter on {len(SLOW)} slow ones, heads on whole backbones")
+leave_out(f"programs of all networks but {len(SMALLEST)}, heads on whole backbones")
 cases += heads.cases(OUT)
 cases += layers.cases(OUT)
 main(cases)
