@@ -1,13 +1,8 @@
 /* Any bytes as a checkpoint, of whichever format they begin like: the table is read, then every tensor's values; and as a file of
  * renames, which is applied to some names. Pickles are reached through the old format, which has no checksum. */
+#include "fuzz.h"
 #include "weights/checkpoint.h"
 #include "weights/rename.h"
-
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { MOST_ELEMENTS = 1 << 16 };
 
@@ -42,26 +37,7 @@ static bool read_renames(struct arena *perm, struct diags *diags, const char *pa
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    bool (*const reader[])(struct arena *, struct diags *, const char *) = {read_checkpoint, read_renames};
-    for (size_t i = 0; i < LENGTH(reader); i++) {
-        struct arena *perm = arena_new("perm");
-        struct diags *diags = diags_new(perm);
-        int fd = memfd_create("checkpoint", MFD_CLOEXEC);
-        if (fd < 0 || write(fd, data, size) != (ssize_t)size) {
-            abort();
-        }
-        if (reader[i](perm, diags, arena_printf(perm, "/proc/self/fd/%d", fd)) == (diag_errors(diags) > 0)) {
-            abort();
-        }
-        char *printed;
-        size_t length;
-        FILE *out = open_memstream(&printed, &length);
-        diag_print(diags, out);
-        fclose(out);
-        free(printed);
-        close(fd);
-        arena_free(perm);
-        source_forget_all();
-    }
+    static fuzz_reader *const reader[] = {read_checkpoint, read_renames};
+    fuzz_file(reader, LENGTH(reader), data, size);
     return 0;
 }

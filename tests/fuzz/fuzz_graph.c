@@ -1,10 +1,8 @@
 /* Any bytes as the text form of a graph: read, verified, printed, read again. */
+#include "fuzz.h"
 #include "graph/graph.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *print(struct arena *arena, const struct graph *graph)
 {
@@ -31,12 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
         }
     }
-    char *printed;
-    size_t length;
-    FILE *out = open_memstream(&printed, &length);
-    diag_print(diags, out);
-    fclose(out);
-    free(printed);
+    print_diags(diags);
     arena_free(module);
     arena_free(perm);
     source_forget_all();

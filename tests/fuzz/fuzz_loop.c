@@ -1,10 +1,8 @@
 /* Any bytes as a kernel in loop IR, and as a program of kernels: read, verified, printed, read again. */
+#include "fuzz.h"
 #include "loop/loop.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct run {
     struct arena *perm, *module;
@@ -73,16 +71,6 @@ static void try_program(struct run *run, int file)
     }
 }
 
-static void say(struct run *run)
-{
-    char *printed;
-    size_t length;
-    FILE *out = open_memstream(&printed, &length);
-    diag_print(run->diags, out);
-    fclose(out);
-    free(printed);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     void (*const reader[])(struct run *, int) = {try_kernel, try_program};
@@ -91,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         run.diags = diags_new(run.perm);
         const char *bytes = arena_copy(run.perm, (const char *)data, size);
         reader[i](&run, source_add("fuzz.loop", "fuzz.loop", bytes, size));
-        say(&run);
+        print_diags(run.diags);
         arena_free(run.module);
         arena_free(run.perm);
         source_forget_all();
