@@ -6,6 +6,7 @@ dies from a signal, ends with 70 (a defect), or is complained about by a sanitiz
 
 import ctypes
 import difflib
+import math
 import os
 import platform
 import re
@@ -116,6 +117,21 @@ def expect_done(result, what):
     if result.code != 0:
         raise Failure(f"{what} ended with {result.code}\n{result.err[-3000:]}")
     return result
+
+
+def lacks(result):
+    """Did a built program end because this processor has not what its target needs?"""
+    return result.code != 0 and re.search(r"this processor|not supported|lacks", result.err)
+
+
+def parameter_shapes(text):
+    """{name: shape} of what `netc show --params` prints."""
+    return {name: [int(n) for n in shape.split(",")] for name, shape in re.findall(r"^(\S+)\s+\[([\d, ]+)\]", text, re.M)}
+
+
+def parameter_count(text):
+    """The same, counted as networks' sizes are published: without running statistics."""
+    return sum(math.prod(shape) for name, shape in parameter_shapes(text).items() if not name.endswith((".running_mean", ".running_var")))
 
 
 def arguments_of(path):

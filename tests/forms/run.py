@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 sys.path.insert(0, str(HERE.parent / "torch"))
 import safetensors_numpy
-from tap import ALL, BUILD, FOREIGN, NETC, TARGETS, Failure, expect_done, main, netc, verdict
+from tap import ALL, BUILD, FOREIGN, NETC, TARGETS, Failure, expect_done, main, netc, parameter_shapes, verdict
 
 OUT = BUILD / "tests" / "forms"
 OUT.mkdir(parents=True, exist_ok=True)
@@ -35,8 +35,7 @@ def options(form, size):
 
 
 def shapes(form, size):
-    listed = expect_done(netc("show", "--params", *options(form, size), binary=NETC), "netc show --params").out
-    return {match[1]: [int(n) for n in match[2].split(",")] for match in re.finditer(r"^(\S+)\s+\[(.*)\]", listed, re.M)}
+    return parameter_shapes(expect_done(netc("show", "--params", *options(form, size), binary=NETC), "netc show --params").out)
 
 
 def split(name, value, wanted):

@@ -1,6 +1,5 @@
 """Published networks and their golden values: what the tests of networks and of other processors share."""
 
-import re
 import sys
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "torch")]
 import synthetic
-from tap import BUILD, FOREIGN, NETC, Failure, Skip, emulator, expect_done, netc, run
+from tap import BUILD, FOREIGN, NETC, Failure, Skip, emulator, expect_done, lacks, netc, parameter_count, run
 
 
 def judge(got, golden, tolerance):
@@ -40,11 +39,7 @@ class Network:
 
     def check_parameters(self):
         done = expect_done(netc("show", "--params", self.file, *self.options, binary=NETC), "netc show --params")
-        total = 0
-        for line in done.out.splitlines():
-            match = re.match(r"(\S+)\s+\[([\d, ]+)\]", line)
-            if match and not re.search(r"\.(running_mean|running_var)$", match.group(1)):
-                total += int(np.prod([int(n) for n in match.group(2).split(",")]))
+        total = parameter_count(done.out)
         if total != int(self.params):
             raise Failure(f"{total} parameters, {self.params} were published")
 
@@ -65,7 +60,7 @@ class Network:
             expect_done(netc("build", self.file, *self.options, "--weights=synthetic", f"--target={target}", "-o", program,
                              binary=NETC, timeout=600), "netc build")
             first = run([*before, program, f"--tensor={pixels}", f"--output={one}", "--threads=1"], timeout=1200)
-            if first.code != 0 and re.search(r"this processor|not supported|lacks", first.err):
+            if lacks(first):
                 raise Skip(f"this processor does not run {target}")
             expect_done(first, "the program")
             self.judge(one, 2e-4)

@@ -6,7 +6,6 @@ taps that are stages as outputs of programs.
 """
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 import safetensors_numpy
 import synthetic
 from golden import judge, networks
-from tap import ALL, NETC, TARGETS, Failure, Skip, expect_done, netc, run
+from tap import ALL, NETC, TARGETS, Failure, Skip, expect_done, lacks, netc, parameter_count, run
 
 HERE = Path(__file__).resolve().parent
 LAYERS = "tests/nets/layers.net"
@@ -27,15 +26,9 @@ def rows(file):
     return [dict(zip(lines[0], line)) for line in lines[1:]]
 
 
-def total(listed):
-    """Parameters out of `netc show --params`, without running statistics."""
-    shapes = re.findall(r"^(\S+)\s+\[([\d, ]+)\]", listed, re.M)
-    return sum(int(np.prod([int(n) for n in shape.split(",")])) for name, shape in shapes if not name.endswith(("running_mean", "running_var")))
-
-
 def check_layer(out, row):
     file, path = f"{LAYERS}:{row['net']}", out / f"layer_{row['net']}.npy"
-    params = total(expect_done(netc("show", "--params", file, binary=NETC), "netc show --params").out)
+    params = parameter_count(expect_done(netc("show", "--params", file, binary=NETC), "netc show --params").out)
     if params != int(row["params"]):
         raise Failure(f"{params} parameters, {row['params']} were published")
     expect_done(netc("run", file, "--weights=synthetic", "--input=synthetic", "--output", path, binary=NETC), "the interpreter")
@@ -58,7 +51,7 @@ def check_layer_program(out, row, target):
 def run_program(program, target, pixels, result, *words):
     expect_done(netc("build", *words, "--weights=synthetic", f"--target={target}", "-o", program, binary=NETC, timeout=600), "netc build")
     done = run([program, f"--tensor={pixels}", f"--output={result}"], timeout=600)
-    if done.code != 0 and re.search(r"this processor|not supported|lacks", done.err):
+    if lacks(done):
         raise Skip(f"this processor does not run {target}")
     expect_done(done, "the program")
 

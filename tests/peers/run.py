@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "torch")]
 import safetensors_numpy
 import synthetic
-from tap import ALL, BUILD, NETC, TARGETS, Failure, Skip, expect_done, leave_out, main, netc, run
+from tap import ALL, BUILD, NETC, TARGETS, Failure, Skip, expect_done, lacks, leave_out, main, netc, parameter_shapes, run
 
 from more_cases import BUILT as MORE_BUILT, SAMPLE as MORE
 
@@ -40,11 +40,8 @@ def judge(function, *arguments, **options):
 
 
 def check_tensors(name, library):
-    wanted, got = judge("tensors", name, library), {}
-    for line in expect_done(netc("show", "--params", f"netdefs/{name}.net", binary=NETC), "netc show --params").out.splitlines():
-        match = re.match(r"(\S+)\s+\[([\d, ]+)\]", line)
-        if match:
-            got[match.group(1)] = [int(size) for size in match.group(2).split(",")]
+    wanted = judge("tensors", name, library)
+    got = parameter_shapes(expect_done(netc("show", "--params", f"netdefs/{name}.net", binary=NETC), "netc show --params").out)
     wrong = [f"{key}: netc {got.get(key, 'has none')}, {library} {wanted.get(key, 'has none')}"
              for key in [*wanted, *(key for key in got if key not in wanted)] if got.get(key) != wanted.get(key)]
     if wrong:
@@ -91,7 +88,7 @@ class Case:
             expect_done(netc("build", *self.words, "--weights=synthetic", f"--target={target}", "-o", program, binary=NETC, timeout=600),
                         "netc build")
             got = run([program, f"--tensor={pixels}", f"--output={values}"], timeout=600)
-            if got.code != 0 and re.search(r"this processor|not supported|lacks", got.err):
+            if lacks(got):
                 raise Skip(f"this processor does not run {target}")
             expect_done(got, "the program")
             self.compare(values, wanted, 2e-4)
