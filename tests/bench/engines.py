@@ -64,7 +64,8 @@ def ncnn(model, pixels, threads):
     net = engine.Net()
     net.opt.num_threads = threads
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = net.opt.use_bf16_storage = False
-    if net.load_param(f"{model}.ncnn.param") or net.load_model(f"{model}.ncnn.bin"):
+    of_any_batch = model.rsplit("_", 1)[0]
+    if net.load_param(f"{of_any_batch}.ncnn.param") or net.load_model(f"{of_any_batch}.ncnn.bin"):
         raise RuntimeError("the converted network does not load")
     images = [engine.Mat(np.ascontiguousarray(image)).clone() for image in pixels]  # a Mat does not keep the array
 
