@@ -85,9 +85,10 @@ static void add_store(struct text *out, const struct stmt *s)
 
 /* What is fetched ahead may lie behind the buffer's end, where no subscript may point: then the address is a plain
  * number. */
-static void add_prefetch(struct text *out, const struct element_ref *ref)
+static void add_prefetch(struct text *out, const struct element_ref *ref, int level)
 {
     const struct buffer *buffer = ref->buffer;
+    const char *word = level == 2 ? "prefetch2" : "prefetch";
     bool inside = true;
     int64_t stride = (int64_t)sizeof(float);
     for (int d = 0; d < buffer->rank; d++) {
@@ -97,12 +98,12 @@ static void add_prefetch(struct text *out, const struct element_ref *ref)
         stride *= buffer->dim[d];
     }
     if (inside) {
-        text_add(out, "prefetch(&");
+        text_add(out, "%s(&", word);
         emit_element(out, ref);
         text_add(out, ");");
         return;
     }
-    text_add(out, "prefetch((const void *)((intptr_t)%s", buffer->name);
+    text_add(out, "%s((const void *)((intptr_t)%s", word, buffer->name);
     for (int d = 0; d < buffer->rank; d++) {
         int64_t zero;
         stride /= buffer->dim[d];
@@ -283,7 +284,7 @@ static void add_statement(struct printer *p, const struct stmt *s)
         text_put(&line, ";", 1);
         break;
     case STMT_STORE: add_store(&line, s); break;
-    case STMT_PREFETCH: add_prefetch(&line, &s->ref); break;
+    case STMT_PREFETCH: add_prefetch(&line, &s->ref, s->level); break;
     case STMT_FENCE: text_add(&line, "fence;"); break;
     case STMT_TABLE: add_table(p, s); return;
     }

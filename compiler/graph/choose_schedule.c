@@ -12,7 +12,7 @@
  */
 #include "lower/lower.h"
 
-enum { TASKS_WANTED = 8, MAX_COLS = 28, LATENCY = 4 };
+enum { TASKS_WANTED = 8, MAX_COLS = 28, LATENCY = 4, MAX_STREAM = 64 };
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -102,6 +102,29 @@ static int64_t choose_chunk(int64_t units, int64_t wanted)
     return best;
 }
 
+/* What the caches of a core do not foresee: weights come 64 steps before their use, the next block of inputs while this one is used
+ * (of larger kernels without stride, taps meet the same lines anyway). Not what is small, nor where loads are of whole vectors of
+ * inputs, nor in plain C. */
+static void choose_fetches(struct schedule *s, const struct node *n, const struct conv_dims *d, int64_t weight_bytes,
+                           const struct target *t)
+{
+    if (t->by_lane || t->lanes == 1 || n->op == OP_linear) /* this one is nothing but a stream: processors see those */
+        return;
+    s->prefetch = weight_bytes > t->l1 / 2 ? 64 : 0;
+    s->ahead = (d->kh * d->kw == 1 || d->sx > 1) && d->ib > 1 && layout_bytes(n->in[0]->type) > t->l1;
+}
+
+/* Weights that are met once and come from far: those of the next tile of channels arrive in equal shares while the positions of this
+ * tile go by; behind the last tile lie the next layer's. With few positions there is no time for it. */
+static void choose_stream(struct schedule *s, const struct conv_dims *d)
+{
+    int64_t width = s->rows ? d->ow : d->oh * d->ow, height = s->rows ? s->band : 1;
+    int64_t tiles = height * ((width + s->cols - 1) / s->cols), inputs = d->lanes_in ? d->lanes_in : d->block;
+    int64_t lines = (s->channels / BLOCK * d->kh * d->kw * inputs + tiles - 1) / tiles;
+    if (s->prefetch && lines <= MAX_STREAM)
+        s->stream = (int)lines;
+}
+
 static void schedule_direct(struct node *n, const struct target *t)
 {
     struct conv_dims d = conv_dims(n);
@@ -119,7 +142,10 @@ static void schedule_direct(struct node *n, const struct target *t)
     int64_t tiles = d.groups * ((d.ob + tile_blocks - 1) / tile_blocks);
     bool tail = d.ob % tile_blocks != 0;
     int64_t weight_bytes = d.groups * d.ob * BLOCK * d.ic * d.kh * d.kw * 4;
-    if (!is_flat && weight_bytes <= t->l2 / 4) {
+    choose_fetches(s, n, &d, weight_bytes, t);
+    /* a strided 1 x 1 uses a part of what it fetches: rather weights twice than such inputs */
+    int64_t near = d.kh * d.kw == 1 && d.sx > 1 ? t->l2 / 2 : t->l2 / 4;
+    if (!is_flat && weight_bytes <= near) {
         s->band = (int)choose_band(d.oh, TASKS_WANTED);
         if (d.oh / s->band >= TASKS_WANTED)
             return;
@@ -131,6 +157,7 @@ static void schedule_direct(struct node *n, const struct target *t)
     int64_t tasks = d.groups > 1 ? d.groups / s->chunk : (tiles + s->chunk - 1) / s->chunk;
     if (tasks < TASKS_WANTED && !is_flat)
         s->band = (int)choose_band(d.oh, (TASKS_WANTED + tasks - 1) / tasks);
+    choose_stream(s, &d);
 }
 
 /* Few blocks: bands of rows as well. A band is whole tiles, so tile and band are chosen together: the tallest tile, then the largest band. */

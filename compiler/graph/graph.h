@@ -130,7 +130,10 @@ struct schedule {
     int band;                 /* output rows a task */
     int chunk;                /* blocks of output channels a task; 0: all */
     int depth;                /* blocks of input channels carried at a time through the accumulators; 0: all */
-    int prefetch;             /* how many steps of the reduction ahead weights are prefetched; 0: none */
+    /* What is asked for before it is needed; 0: nothing. */
+    int prefetch;             /* weights, so many steps of the reduction ahead */
+    int stream;               /* lines of the next tile's weights a block of inputs, into the second-level cache */
+    int ahead;                /* inputs, so many blocks of the reduction ahead */
 };
 
 /* alias_storage: where a value lives. */

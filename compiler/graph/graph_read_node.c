@@ -266,7 +266,8 @@ static bool read_schedule(struct reader *r, struct node *node)
     const struct {
         const char *word;
         int *number;
-    } more[] = {{"band", &s->band}, {"chunk", &s->chunk}, {"depth", &s->depth}, {"prefetch", &s->prefetch}};
+    } more[] = {{"band", &s->band},         {"chunk", &s->chunk},   {"depth", &s->depth},
+                {"prefetch", &s->prefetch}, {"stream", &s->stream}, {"ahead", &s->ahead}};
     for (size_t i = 0; i < LENGTH(more); i++) {
         if (scan_accept_word(r, more[i].word) && !scan_small(r, 0, INT32_MAX, more[i].number)) {
             return false;

@@ -246,7 +246,8 @@ static void print_schedule(struct text *text, const struct node *node)
     const struct {
         const char *word;
         int number;
-    } more[] = {{"band", s->band}, {"chunk", s->chunk}, {"depth", s->depth}, {"prefetch", s->prefetch}};
+    } more[] = {{"band", s->band},         {"chunk", s->chunk},   {"depth", s->depth},
+                {"prefetch", s->prefetch}, {"stream", s->stream}, {"ahead", s->ahead}};
     for (size_t i = 0; i < LENGTH(more); i++) {
         if (more[i].number) {
             text_add(text, " %s %d", more[i].word, more[i].number);

@@ -363,7 +363,7 @@ static bool algorithm_fits(const struct node *node)
 static void check_schedule(struct verifier *v, const struct node *node)
 {
     const struct schedule *s = &node->schedule;
-    const int number[] = {s->rows, s->cols, s->channels, s->band, s->chunk, s->depth, s->prefetch};
+    const int number[] = {s->rows, s->cols, s->channels, s->band, s->chunk, s->depth, s->prefetch, s->stream, s->ahead};
     bool good = (unsigned)node->algorithm < ALGORITHM_COUNT && algorithm_fits(node);
     for (size_t i = 0; i < LENGTH(number); i++) {
         good = good && number[i] >= 0 && (node->algorithm != ALGORITHM_NONE || number[i] == 0);

@@ -139,9 +139,11 @@ struct stmt *emit_store(struct builder *b, struct element_ref ref, struct expr *
     return stmt;
 }
 
-void emit_prefetch(struct builder *b, struct element_ref ref)
+void emit_prefetch(struct builder *b, struct element_ref ref, int level)
 {
-    append(b, STMT_PREFETCH)->ref = ref;
+    struct stmt *stmt = append(b, STMT_PREFETCH);
+    stmt->ref = ref;
+    stmt->level = level;
 }
 
 void emit_fence(struct builder *b)

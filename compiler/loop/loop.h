@@ -122,6 +122,7 @@ struct stmt {
     /* STMT_SET, STMT_LET, STMT_STORE */
     struct expr *value;
     struct element_ref ref; /* STMT_STORE, STMT_PREFETCH */
+    int level;              /* STMT_PREFETCH: of the cache that wants it, 1 or 2 */
     bool aligned;           /* STMT_STORE */
     int lanes;              /* STMT_STORE: how many lanes are written (value's, or fewer: `:10`) */
     const char *text;       /* STMT_COMMENT */
@@ -238,7 +239,7 @@ struct reg *emit_reg(struct builder *, const char *name, struct vtype, int rank,
 void emit_set(struct builder *, struct reg_ref, struct expr *);
 struct expr *emit_let(struct builder *, const char *name, struct expr *); /* returns a use of it */
 struct stmt *emit_store(struct builder *, struct element_ref, struct expr *, int lanes); /* alignment is worked out */
-void emit_prefetch(struct builder *, struct element_ref);
+void emit_prefetch(struct builder *, struct element_ref, int level);
 void emit_fence(struct builder *);
 void emit_comment(struct builder *, const char *text);
 struct element_ref at(struct buffer *, ...); /* rank affines follow: at(x, ib, iy, ix, i) */

@@ -338,6 +338,14 @@ static struct expr *read_value(struct reader *r, int lanes)
 
 static void read_block(struct reader *r);
 
+static void read_prefetch(struct reader *r, int level)
+{
+    struct element_ref ref = read_ref(r);
+    if (!r->failed) {
+        emit_prefetch(&r->b, ref, level);
+    }
+}
+
 static void read_store(struct reader *r, bool aligned)
 {
     struct element_ref ref = read_ref(r);
@@ -474,10 +482,9 @@ static void read_block(struct reader *r)
         } else if (accept(r, "storeu")) {
             read_store(r, false);
         } else if (accept(r, "prefetch")) {
-            struct element_ref ref = read_ref(r);
-            if (!r->failed) {
-                emit_prefetch(&r->b, ref);
-            }
+            read_prefetch(r, 1);
+        } else if (accept(r, "prefetch2")) {
+            read_prefetch(r, 2);
         } else if (accept(r, "fence")) {
             emit_fence(&r->b);
         } else {

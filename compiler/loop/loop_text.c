@@ -26,7 +26,7 @@ bool loop_name_is_valid(const char *name)
 {
     static const char *const words[] = {"kernel", "in",    "out",   "inout",    "task",   "for",   "unroll",
                                         "if",     "reg",   "let",   "store",    "load",   "loadu", "splat",
-                                        "pick",   "lanes", "fence", "prefetch", "zero",   "inf",   "nan",
+                                        "pick",   "lanes", "fence", "prefetch", "prefetch2", "zero",   "inf",   "nan",
                                         "from",   "at",    "f32",   "i32",      "storeu", "lane",  "of"};
     if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || *name == '_')) {
         return false;
@@ -249,7 +249,7 @@ static void put_simple(struct text *out, const struct stmt *stmt)
         break;
     case STMT_STORE: put_store(out, stmt); break;
     case STMT_PREFETCH:
-        text_add(out, "prefetch ");
+        text_add(out, stmt->level == 2 ? "prefetch2 " : "prefetch ");
         put_ref(out, &stmt->ref);
         break;
     case STMT_FENCE: text_add(out, "fence"); break;

@@ -77,6 +77,7 @@ struct tile {
     struct affine block; /* first block of output channels */
     int64_t nb, cols;
     struct affine row, col; /* first position */
+    struct affine number; /* of the tiles that use the same weights */
 };
 
 static struct affine lane_of(const struct lowering *l, const struct direct *c, struct affine u)
@@ -132,6 +133,18 @@ static struct element_ref input_at(const struct lowering *l, const struct direct
     (void)l;
 }
 
+/* Weights some steps ahead. */
+static void fetch_weights(struct lowering *l, struct direct *c, const struct tile *t, const struct step *k,
+                          struct affine v)
+{
+    struct step ahead = *k;
+    ahead.i = affine_plus(k->i, c->s.prefetch);
+    struct affine u = loop(l, VAR_UNROLL, "u", (c->nu * l->lanes + BLOCK - 1) / BLOCK);
+    emit_prefetch(&l->build, weight_at(c, affine_add(t->block, v), &ahead, lane_of(l, c, affine_scale(u, l->vectors))),
+                  1);
+    end(l, u);
+}
+
 /* acc[p, ..] += input of position p * weights of step k. The input is lane `lane` of xv[p]; without xv, one of memory. */
 static void step_body(struct lowering *l, struct direct *c, const struct tile *t, struct reg *acc, const struct step *k,
                       struct reg *xv, struct affine lane)
@@ -141,6 +154,8 @@ static void step_body(struct lowering *l, struct direct *c, const struct tile *t
     struct affine v = loop(l, VAR_UNROLL, "v", t->nb), u = loop(l, VAR_UNROLL, "u", c->nu);
     emit_set(b, reg_at(wv, v, u), expr_load(b, l->lanes, weight_at(c, affine_add(t->block, v), k, lane_of(l, c, u))));
     end(l, u);
+    if (c->s.prefetch)
+        fetch_weights(l, c, t, k, v);
     end(l, v);
     struct affine p = loop(l, VAR_UNROLL, "p", t->cols);
     struct expr *xs = xv ? expr_lane(b, reg_at(xv, p), lane)
@@ -171,6 +186,29 @@ static void steps_by_lane(struct lowering *l, struct direct *c, const struct til
     end(l, i);
 }
 
+/* With step i, the line of position i (or the i-th ones) some blocks ahead. */
+static void fetch_inputs(struct lowering *l, struct direct *c, const struct tile *t, const struct step *k)
+{
+    struct step ahead = {affine_plus(k->ib, c->s.ahead), k->ky, k->kx, l->zero};
+    int64_t n = (t->cols + BLOCK - 1) / BLOCK;
+    for (int64_t j = 0; j < n; j++)
+        emit_prefetch(&l->build, input_at(l, c, t, &ahead, affine_plus(affine_scale(k->i, n), j)), 1);
+}
+
+/* A part of the next tile's weights: after all tiles that use these, all of the next ones are near. */
+static void fetch_stream(struct lowering *l, struct direct *c, const struct tile *t, struct affine ib)
+{
+    const struct conv_dims *d = &c->d;
+    if (!c->s.stream)
+        return;
+    struct affine line = affine_scale(affine_add(affine_scale(t->number, d->ib), ib), c->s.stream);
+    struct step first = {l->zero, l->zero, l->zero, line};
+    struct affine j = loop(l, VAR_UNROLL, "j", c->s.stream);
+    first.i = affine_add(line, j);
+    emit_prefetch(&l->build, weight_at(c, affine_plus(t->block, t->nb), &first, l->zero), 2);
+    end(l, j);
+}
+
 /* Steps 0 to `rows` of one tap and block. What is left over after whole vectors is loaded with the lanes behind it, where a
  * block has them; else with the lanes before it. */
 static void steps(struct lowering *l, struct direct *c, const struct tile *t, struct reg *acc, struct step *k,
@@ -181,6 +219,8 @@ static void steps(struct lowering *l, struct direct *c, const struct tile *t, st
         k->i = loop(l, VAR_FOR, "i", rows);
         if (l->target->by_lane && t->cols > 1)
             emit_fence(&l->build); /* see steps_by_lane */
+        if (c->s.ahead && rows == BLOCK)
+            fetch_inputs(l, c, t, k);
         step_body(l, c, t, acc, k, NULL, l->zero);
         end(l, k->i);
         return;
@@ -206,6 +246,7 @@ static void reduce_blocks(struct lowering *l, struct direct *c, const struct til
     struct step k;
     struct affine ib = loop(l, VAR_FOR, "ib", blocks);
     k.ib = affine_add(first, ib);
+    fetch_stream(l, c, t, k.ib);
     k.ky = loop(l, VAR_FOR, "ky", c->d.kh);
     k.kx = c->pixels ? affine_const(0) : loop(l, VAR_FOR, "kx", c->d.kw);
     steps(l, c, t, acc, &k, rows);
@@ -248,6 +289,8 @@ static void tile(struct lowering *l, struct direct *c, const struct tile *t)
                   u = loop(l, VAR_UNROLL, "u", c->nu);
     struct affine channel = affine_add(affine_scale(affine_add(t->block, v), BLOCK), lane_of(l, c, u));
     emit_set(b, accumulator(acc, p, v, u), expr_load(b, l->lanes, at(c->b, channel)));
+    if (c->s.prefetch && !c->quad)
+        fetch_operands(l, affine_add(t->block, v), t->row, affine_add(t->col, p));
     end(l, u), end(l, v), end(l, p);
     reduce(l, c, t, acc);
     p = loop(l, VAR_UNROLL, "p", t->cols), v = loop(l, VAR_UNROLL, "v", t->nb), u = loop(l, VAR_UNROLL, "u", c->nu);
@@ -271,6 +314,7 @@ static void positions(struct lowering *l, struct direct *c, struct affine block,
         t.cols = part ? cols.size - 1 : cols.size;
         struct affine i = loop(l, VAR_FOR, "t", n);
         t.col = affine_plus(affine_scale(i, t.cols), part ? cols.n * cols.size : 0);
+        t.number = affine_plus(affine_add(affine_scale(q, cols.n + cols.n_less), i), part ? cols.n : 0);
         tile(l, c, &t);
         end(l, i);
     }

@@ -79,6 +79,8 @@ struct expr *zero_of(struct lowering *, int lanes);
 /* The node's epilogues applied to a value of `lanes` channels at (block, y, x, lane) of the result; without borders. */
 struct expr *apply_epilogues(struct lowering *, struct expr *, struct affine block, struct affine y, struct affine x,
                              struct affine lane, int lanes);
+/* Asks for what they will read there. */
+void fetch_operands(struct lowering *, struct affine block, struct affine y, struct affine x);
 void store_result(struct lowering *, struct affine block, struct affine y, struct affine x, struct affine lane,
                   struct expr *, int lanes);
 /* Zeros around rows [first, first + rows) of blocks [block, block + blocks) of the result, the border's rows where the band touches it. */

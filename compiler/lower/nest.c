@@ -164,6 +164,15 @@ static struct expr *operand_value(struct lowering *l, int i, struct affine block
     return expr_load(&l->build, lanes, position(l->operand[i], o->type.layout.halo, block, oy, ox, lane));
 }
 
+void fetch_operands(struct lowering *l, struct affine block, struct affine y, struct affine x)
+{
+    for (int i = 0; i < l->node->n_epilogue; i++) {
+        const struct node *o = l->node->epilogue[i].operand;
+        if (o && shape_equal(o->type.shape, l->node->type.shape))
+            emit_prefetch(&l->build, position(l->operand[i], o->type.layout.halo, block, y, x, l->zero), 1);
+    }
+}
+
 struct expr *apply_epilogues(struct lowering *l, struct expr *value, struct affine block, struct affine y,
                              struct affine x, struct affine lane, int lanes)
 {

@@ -65,6 +65,7 @@
  *
  * unroll  a loop over constant bounds that must vanish: it indexes registers
  * fence   no load moves above it, so that loaded values do not pile up and push accumulators out of registers
+ * prefetch, prefetch2  ask for a cache line: close to the core, or into its second-level cache
  * renew   addresses made of this variable are computed again from here on; kept from before they fill registers too
  *
  * Names end in the number of lanes: fma16 works on f32x16, fma1 on f32. Infinities and NaN count: no -ffast-math. */
@@ -88,7 +89,8 @@ typedef float f32;
 #endif
 #define fence       __asm__ volatile("" ::: "memory")
 #define renew(v)    __asm__ volatile("" : "+r"(v))
-#define prefetch(p) __builtin_prefetch(p, 0, 3)
+#define prefetch(p)  __builtin_prefetch(p, 0, 3)
+#define prefetch2(p) __builtin_prefetch(p, 0, 2)
 
 inlined f32 bits_f32(uint32_t u) { f32 f; memcpy(&f, &u, sizeof f); return f; }
 inlined uint32_t f32_bits(f32 f) { uint32_t u; memcpy(&u, &f, sizeof u); return u; }
@@ -364,6 +366,7 @@ static kernel void gconv3x3_39to39in3_14x14_relu__avx512_1x14x16(
                 for (int i = 0; i < 13; i++) {
                     f32x16 wv[1][1];
                     wv[0][0] = load16(&w[g][0][ky][kx][i][0]);
+                    prefetch((const void *)((intptr_t)w + (g) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64));
                     unroll (int p = 0; p < 14; p++) {
                         f32x16 xs = splat16(x[g][r + ky][kx + p][i]);
                         acc[p][0] = fma16(xs, wv[0][0], acc[p][0]);
@@ -392,6 +395,7 @@ static kernel void conv1x1_52to128_14x14__avx512_1x14x32(
                 f32x16 wv[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv[v][0] = load16(&w[2 * o + v][s][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * o + v) * 4096 + (s) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 14; p++) {
                     f32x16 xs = splat16(x[s][r][p][i]);
@@ -452,9 +456,11 @@ static kernel void conv1x1_128to52_14x14_relu__avx512_1x14x32(
             }
         for (int ib = 0; ib < 8; ib++)
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (r) * 896 + (i) * 64));
                 f32x16 wv[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv[v][0] = load16(&w[2 * o + v][ib][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * o + v) * 8192 + (ib) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 14; p++) {
                     f32x16 xs = splat16(x[ib][r][p][i]);
@@ -537,12 +543,14 @@ static kernel void conv1x1_52to128_14x14_add_relu__avx512_1x14x32(
         unroll (int p = 0; p < 14; p++)
             unroll (int v = 0; v < 2; v++) {
                 acc[p][v] = load16(&b[32 * o + 16 * v]);
+                prefetch(&y[2 * o + v][r][p][0]);
             }
         for (int s = 0; s < 4; s++)
             for (int i = 0; i < 13; i++) {
                 f32x16 wv[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv[v][0] = load16(&w[2 * o + v][s][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * o + v) * 4096 + (s) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 14; p++) {
                     f32x16 xs = splat16(x[s][r][p][i]);
@@ -572,9 +580,11 @@ static kernel void conv1x1_128to104_14x14_relu__avx512_1x14x32(
             }
         for (int ib = 0; ib < 8; ib++)
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (r) * 896 + (i) * 64));
                 f32x16 wv[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv[v][0] = load16(&w[2 * o + v][ib][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * o + v) * 8192 + (ib) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 14; p++) {
                     f32x16 xs = splat16(x[ib][r][p][i]);
@@ -634,9 +644,11 @@ static kernel void gconv3x3s2_78to78in3_7x7_relu__avx512_1x7x32(
     for (int ky = 0; ky < 3; ky++)
         for (int kx = 0; kx < 3; kx++)
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (2 * c + 1) * 16384 + (2 * r + ky) * 1024 + (kx + 2 * i) * 64));
                 f32x16 wv[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv[v][0] = load16(&w[2 * c + v][0][ky][kx][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * c + v) * 18432 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 7; p++) {
                     f32x16 xs = splat16(x[2 * c][2 * r + ky][kx + 2 * p][i]);
@@ -651,6 +663,7 @@ static kernel void gconv3x3s2_78to78in3_7x7_relu__avx512_1x7x32(
                 f32x16 wv2[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv2[v][0] = load16(&w[2 * c + v][1][ky][kx][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * c + v) * 18432 + (1) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 7; p++) {
                     f32x16 xs2 = splat16(x[2 * c + 1][2 * r + ky][kx + 2 * p][i]);
@@ -677,10 +690,14 @@ static kernel void conv1x1_104to256_7x7__avx512_13x32(
             acc[p][v] = load16(&b[32 * c + 16 * v]);
         }
     for (int s = 0; s < 4; s++) {
+        unroll (int j = 0; j < 8; j++) {
+            prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 8192 + (16 * s + j) * 64));
+        }
         for (int i = 0; i < 16; i++) {
             f32x16 wv[2][1];
             unroll (int v = 0; v < 2; v++) {
                 wv[v][0] = load16(&w[2 * c + v][2 * s][i][0]);
+                prefetch((const void *)((intptr_t)w + (2 * c + v) * 8192 + (2 * s) * 1024 + (i + 64) * 64));
             }
             unroll (int p = 0; p < 13; p++) {
                 f32x16 xs = splat16(x[2 * s][p][i]);
@@ -689,10 +706,14 @@ static kernel void conv1x1_104to256_7x7__avx512_13x32(
                 }
             }
         }
+        unroll (int j = 0; j < 8; j++) {
+            prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 8192 + (16 * s + j + 8) * 64));
+        }
         for (int i = 0; i < 10; i++) {
             f32x16 wv2[2][1];
             unroll (int v = 0; v < 2; v++) {
                 wv2[v][0] = load16(&w[2 * c + v][2 * s + 1][i][0]);
+                prefetch((const void *)((intptr_t)w + (2 * c + v) * 8192 + (2 * s + 1) * 1024 + (i + 64) * 64));
             }
             unroll (int p = 0; p < 13; p++) {
                 f32x16 xs2 = splat16(x[2 * s + 1][p][i]);
@@ -713,10 +734,14 @@ static kernel void conv1x1_104to256_7x7__avx512_13x32(
                 acc2[p][v] = load16(&b[32 * c + 16 * v]);
             }
         for (int s = 0; s < 4; s++) {
+            unroll (int j = 0; j < 8; j++) {
+                prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 8192 + (64 * t + 16 * s + j + 64) * 64));
+            }
             for (int i = 0; i < 16; i++) {
                 f32x16 wv3[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv3[v][0] = load16(&w[2 * c + v][2 * s][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * c + v) * 8192 + (2 * s) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 12; p++) {
                     f32x16 xs3 = splat16(x[2 * s][12 * t + p + 13][i]);
@@ -725,10 +750,14 @@ static kernel void conv1x1_104to256_7x7__avx512_13x32(
                     }
                 }
             }
+            unroll (int j = 0; j < 8; j++) {
+                prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 8192 + (64 * t + 16 * s + j + 72) * 64));
+            }
             for (int i = 0; i < 10; i++) {
                 f32x16 wv4[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv4[v][0] = load16(&w[2 * c + v][2 * s + 1][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * c + v) * 8192 + (2 * s + 1) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 12; p++) {
                     f32x16 xs4 = splat16(x[2 * s + 1][12 * t + p + 13][i]);
@@ -756,12 +785,18 @@ static kernel void conv1x1s2_128to256_7x7_add_relu__avx512_1x7x32(
         unroll (int p = 0; p < 7; p++)
             unroll (int v = 0; v < 2; v++) {
                 acc[p][v] = load16(&b[32 * c + 16 * v]);
+                prefetch(&y[2 * c + v][q][p][0]);
             }
-        for (int ib = 0; ib < 8; ib++)
+        for (int ib = 0; ib < 8; ib++) {
+            unroll (int j = 0; j < 5; j++) {
+                prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 8192 + (40 * q + 5 * ib + j) * 64));
+            }
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (2 * q) * 896 + (2 * i) * 64));
                 f32x16 wv[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv[v][0] = load16(&w[2 * c + v][ib][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * c + v) * 8192 + (ib) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 7; p++) {
                     f32x16 xs = splat16(x[ib][2 * q][2 * p][i]);
@@ -770,6 +805,7 @@ static kernel void conv1x1s2_128to256_7x7_add_relu__avx512_1x7x32(
                     }
                 }
             }
+        }
         unroll (int p = 0; p < 7; p++)
             unroll (int v = 0; v < 2; v++) {
                 store16(&y[2 * c + v][q][p][0], relu16(acc[p][v] + load16(&y[2 * c + v][q][p][0])));
@@ -789,11 +825,16 @@ static kernel void conv1x1_256to104_7x7_relu__avx512_1x7x48(
             unroll (int v = 0; v < 3; v++) {
                 acc[p][v] = load16(&b[48 * c + 16 * v]);
             }
-        for (int ib = 0; ib < 16; ib++)
+        for (int ib = 0; ib < 16; ib++) {
+            unroll (int j = 0; j < 48; j++) {
+                prefetch2((const void *)((intptr_t)w + (3 * c + 3) * 16384 + (48 * ib + j) * 64));
+            }
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (r) * 448 + (i) * 64));
                 f32x16 wv[3][1];
                 unroll (int v = 0; v < 3; v++) {
                     wv[v][0] = load16(&w[3 * c + v][ib][i][0]);
+                    prefetch((const void *)((intptr_t)w + (3 * c + v) * 16384 + (ib) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 7; p++) {
                     f32x16 xs = splat16(x[ib][r][p][i]);
@@ -802,6 +843,7 @@ static kernel void conv1x1_256to104_7x7_relu__avx512_1x7x48(
                     }
                 }
             }
+        }
         unroll (int p = 0; p < 7; p++)
             unroll (int v = 0; v < 3; v++) {
                 store16(&y[3 * c + v][r + 1][p + 1][0], relu16(acc[p][v]));
@@ -828,11 +870,16 @@ static kernel void conv1x1_256to104_7x7_relu__avx512_1x7x48(
             unroll (int v = 0; v < 2; v++) {
                 acc2[p][v] = load16(&b[16 * v + 96]);
             }
-        for (int ib = 0; ib < 16; ib++)
+        for (int ib = 0; ib < 16; ib++) {
+            unroll (int j = 0; j < 48; j++) {
+                prefetch2((const void *)((intptr_t)w + (8) * 16384 + (48 * ib + j) * 64));
+            }
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (r) * 448 + (i) * 64));
                 f32x16 wv2[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv2[v][0] = load16(&w[v + 6][ib][i][0]);
+                    prefetch((const void *)((intptr_t)w + (v + 6) * 16384 + (ib) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 7; p++) {
                     f32x16 xs2 = splat16(x[ib][r][p][i]);
@@ -841,6 +888,7 @@ static kernel void conv1x1_256to104_7x7_relu__avx512_1x7x48(
                     }
                 }
             }
+        }
         unroll (int p = 0; p < 7; p++)
             unroll (int v = 0; v < 2; v++) {
                 store16(&y[v + 6][r + 1][p + 1][0], relu16(acc2[p][v]));
@@ -880,6 +928,7 @@ static kernel void conv3x3_26to26_7x7_relu__avx512_1x7x32(
                 f32x16 wv[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv[v][0] = load16(&w[v][0][ky][kx][i][0]);
+                    prefetch((const void *)((intptr_t)w + (v) * 18432 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 7; p++) {
                     f32x16 xs = splat16(x[0][r + ky][kx + p][i]);
@@ -894,6 +943,7 @@ static kernel void conv3x3_26to26_7x7_relu__avx512_1x7x32(
                 f32x16 wv2[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv2[v][0] = load16(&w[v][1][ky][kx][i][0]);
+                    prefetch((const void *)((intptr_t)w + (v) * 18432 + (1) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 7; p++) {
                     f32x16 xs2 = splat16(x[1][r + ky][kx + p][i]);
@@ -936,12 +986,17 @@ static kernel void conv1x1_104to256_7x7_add_relu__avx512_13x32(
     unroll (int p = 0; p < 13; p++)
         unroll (int v = 0; v < 2; v++) {
             acc[p][v] = load16(&b[32 * c + 16 * v]);
+            prefetch(&y[2 * c + v][p][0]);
         }
     for (int s = 0; s < 4; s++) {
+        unroll (int j = 0; j < 8; j++) {
+            prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 8192 + (16 * s + j) * 64));
+        }
         for (int i = 0; i < 16; i++) {
             f32x16 wv[2][1];
             unroll (int v = 0; v < 2; v++) {
                 wv[v][0] = load16(&w[2 * c + v][2 * s][i][0]);
+                prefetch((const void *)((intptr_t)w + (2 * c + v) * 8192 + (2 * s) * 1024 + (i + 64) * 64));
             }
             unroll (int p = 0; p < 13; p++) {
                 f32x16 xs = splat16(x[2 * s][p][i]);
@@ -950,10 +1005,14 @@ static kernel void conv1x1_104to256_7x7_add_relu__avx512_13x32(
                 }
             }
         }
+        unroll (int j = 0; j < 8; j++) {
+            prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 8192 + (16 * s + j + 8) * 64));
+        }
         for (int i = 0; i < 10; i++) {
             f32x16 wv2[2][1];
             unroll (int v = 0; v < 2; v++) {
                 wv2[v][0] = load16(&w[2 * c + v][2 * s + 1][i][0]);
+                prefetch((const void *)((intptr_t)w + (2 * c + v) * 8192 + (2 * s + 1) * 1024 + (i + 64) * 64));
             }
             unroll (int p = 0; p < 13; p++) {
                 f32x16 xs2 = splat16(x[2 * s + 1][p][i]);
@@ -972,12 +1031,17 @@ static kernel void conv1x1_104to256_7x7_add_relu__avx512_13x32(
         unroll (int p = 0; p < 12; p++)
             unroll (int v = 0; v < 2; v++) {
                 acc2[p][v] = load16(&b[32 * c + 16 * v]);
+                prefetch(&y[2 * c + v][12 * t + p + 13][0]);
             }
         for (int s = 0; s < 4; s++) {
+            unroll (int j = 0; j < 8; j++) {
+                prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 8192 + (64 * t + 16 * s + j + 64) * 64));
+            }
             for (int i = 0; i < 16; i++) {
                 f32x16 wv3[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv3[v][0] = load16(&w[2 * c + v][2 * s][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * c + v) * 8192 + (2 * s) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 12; p++) {
                     f32x16 xs3 = splat16(x[2 * s][12 * t + p + 13][i]);
@@ -986,10 +1050,14 @@ static kernel void conv1x1_104to256_7x7_add_relu__avx512_13x32(
                     }
                 }
             }
+            unroll (int j = 0; j < 8; j++) {
+                prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 8192 + (64 * t + 16 * s + j + 72) * 64));
+            }
             for (int i = 0; i < 10; i++) {
                 f32x16 wv4[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv4[v][0] = load16(&w[2 * c + v][2 * s + 1][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * c + v) * 8192 + (2 * s + 1) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 12; p++) {
                     f32x16 xs4 = splat16(x[2 * s + 1][12 * t + p + 13][i]);

@@ -63,49 +63,49 @@
  *   fc                           2,048,000  linear_2048to1000__avx512_1x48
  *   fc.rows                              0  convert_1000__avx512
  *
- * Workspace 9,064,448 bytes, weights 100,044,736 bytes, 42 epochs (stretches between barriers):
+ * Workspace 9,064,448 bytes, weights 100,044,736 bytes, 43 epochs (stretches between barriers):
  *   buffer                  offset          bytes  epochs    value
  *   pixels.blocks        3,326,976        634,800  0-1       f32[3,224,224] c3 halo 3
  *   conv1                        0      3,326,976  1-2       f32[64,112,112] c16 halo 1
  *   max_pool             8,261,632        802,816  2-4       f32[64,56,56] c16
  *   layer1.0.conv1       3,326,976      1,722,368  2-3       f32[128,56,56] c16 halo 1
  *   layer1.0.conv2       6,656,000      1,605,632  3-4       f32[128,56,56] c16
- *   layer1.0.conv3       3,444,736      3,211,264  4-10      f32[256,56,56] c16
+ *   layer1.0.conv3       3,444,736      3,211,264  4-11      f32[256,56,56] c16
  *   layer1.1.conv1               0      1,722,368  4-5       f32[128,56,56] c16 halo 1
  *   layer1.1.conv2       1,722,368      1,605,632  5-6       f32[128,56,56] c16
  *   layer1.2.conv1               0      1,722,368  6-7       f32[128,56,56] c16 halo 1
  *   layer1.2.conv2       6,656,000      1,605,632  7-8       f32[128,56,56] c16
  *   layer2.0.conv1               0      3,444,736  8-9       f32[256,56,56] c16 halo 1
  *   layer2.0.conv2       8,261,632        802,816  9-10      f32[256,28,28] c16
- *   layer2.0.conv3       6,656,000      1,605,632  10-21     f32[512,28,28] c16
- *   layer2.1.conv1               0        921,600  11-12     f32[256,28,28] c16 halo 1
- *   layer2.1.conv2         921,600        802,816  12-13     f32[256,28,28] c16
- *   layer2.2.conv1               0        921,600  14-15     f32[256,28,28] c16 halo 1
- *   layer2.2.conv2         921,600        802,816  15-16     f32[256,28,28] c16
- *   layer2.3.conv1               0        921,600  17-18     f32[256,28,28] c16 halo 1
- *   layer2.3.conv2         921,600        802,816  18-19     f32[256,28,28] c16
- *   layer3.0.conv1               0      1,843,200  20        f32[512,28,28] c16 halo 1
- *   layer3.0.conv2       1,851,392        401,408  20-21     f32[512,14,14] c16
- *   layer3.0.conv3       1,048,576        802,816  21-34     f32[1024,14,14] c16
- *   layer3.1.conv1               0        524,288  22        f32[512,14,14] c16 halo 1
- *   layer3.1.conv2         524,288        401,408  22-23     f32[512,14,14] c16
- *   layer3.2.conv1               0        524,288  24        f32[512,14,14] c16 halo 1
- *   layer3.2.conv2         524,288        401,408  24-25     f32[512,14,14] c16
- *   layer3.3.conv1               0        524,288  26        f32[512,14,14] c16 halo 1
- *   layer3.3.conv2         524,288        401,408  26-27     f32[512,14,14] c16
- *   layer3.4.conv1               0        524,288  28        f32[512,14,14] c16 halo 1
- *   layer3.4.conv2         524,288        401,408  28-29     f32[512,14,14] c16
- *   layer3.5.conv1               0        524,288  30        f32[512,14,14] c16 halo 1
- *   layer3.5.conv2         524,288        401,408  30-31     f32[512,14,14] c16
- *   layer4.0.conv1               0      1,048,576  32        f32[1024,14,14] c16 halo 1
- *   layer4.0.conv2       1,851,392        200,704  32-33     f32[1024,7,7] c16
- *   layer4.0.conv3               0        401,408  33-39     f32[2048,7,7] c16
- *   layer4.1.conv1         401,408        331,776  35        f32[1024,7,7] c16 halo 1
- *   layer4.1.conv2         733,184        200,704  35-36     f32[1024,7,7] c16
- *   layer4.2.conv1         401,408        331,776  37        f32[1024,7,7] c16 halo 1
- *   layer4.2.conv2         733,184        200,704  37-38     f32[1024,7,7] c16
- *   global_avg_pool        401,408          8,192  39-40     f32[2048,1,1] c16
- *   fc                           0          4,032  40-41     f32[1000] plain
+ *   layer2.0.conv3       6,656,000      1,605,632  10-22     f32[512,28,28] c16
+ *   layer2.1.conv1               0        921,600  12-13     f32[256,28,28] c16 halo 1
+ *   layer2.1.conv2         921,600        802,816  13-14     f32[256,28,28] c16
+ *   layer2.2.conv1               0        921,600  15-16     f32[256,28,28] c16 halo 1
+ *   layer2.2.conv2         921,600        802,816  16-17     f32[256,28,28] c16
+ *   layer2.3.conv1               0        921,600  18-19     f32[256,28,28] c16 halo 1
+ *   layer2.3.conv2         921,600        802,816  19-20     f32[256,28,28] c16
+ *   layer3.0.conv1               0      1,843,200  21        f32[512,28,28] c16 halo 1
+ *   layer3.0.conv2       1,851,392        401,408  21-22     f32[512,14,14] c16
+ *   layer3.0.conv3       1,048,576        802,816  22-35     f32[1024,14,14] c16
+ *   layer3.1.conv1               0        524,288  23        f32[512,14,14] c16 halo 1
+ *   layer3.1.conv2         524,288        401,408  23-24     f32[512,14,14] c16
+ *   layer3.2.conv1               0        524,288  25        f32[512,14,14] c16 halo 1
+ *   layer3.2.conv2         524,288        401,408  25-26     f32[512,14,14] c16
+ *   layer3.3.conv1               0        524,288  27        f32[512,14,14] c16 halo 1
+ *   layer3.3.conv2         524,288        401,408  27-28     f32[512,14,14] c16
+ *   layer3.4.conv1               0        524,288  29        f32[512,14,14] c16 halo 1
+ *   layer3.4.conv2         524,288        401,408  29-30     f32[512,14,14] c16
+ *   layer3.5.conv1               0        524,288  31        f32[512,14,14] c16 halo 1
+ *   layer3.5.conv2         524,288        401,408  31-32     f32[512,14,14] c16
+ *   layer4.0.conv1               0      1,048,576  33        f32[1024,14,14] c16 halo 1
+ *   layer4.0.conv2       1,851,392        200,704  33-34     f32[1024,7,7] c16
+ *   layer4.0.conv3               0        401,408  34-40     f32[2048,7,7] c16
+ *   layer4.1.conv1         401,408        331,776  36        f32[1024,7,7] c16 halo 1
+ *   layer4.1.conv2         733,184        200,704  36-37     f32[1024,7,7] c16
+ *   layer4.2.conv1         401,408        331,776  38        f32[1024,7,7] c16 halo 1
+ *   layer4.2.conv2         733,184        200,704  38-39     f32[1024,7,7] c16
+ *   global_avg_pool        401,408          8,192  40-41     f32[2048,1,1] c16
+ *   fc                           0          4,032  41-42     f32[1000] plain
  */
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE /* madvise, O_CLOEXEC */
@@ -117,6 +117,7 @@
  *
  * unroll  a loop over constant bounds that must vanish: it indexes registers
  * fence   no load moves above it, so that loaded values do not pile up and push accumulators out of registers
+ * prefetch, prefetch2  ask for a cache line: close to the core, or into its second-level cache
  * renew   addresses made of this variable are computed again from here on; kept from before they fill registers too
  *
  * Names end in the number of lanes: fma16 works on f32x16, fma1 on f32. Infinities and NaN count: no -ffast-math. */
@@ -140,7 +141,8 @@ typedef float f32;
 #endif
 #define fence       __asm__ volatile("" ::: "memory")
 #define renew(v)    __asm__ volatile("" : "+r"(v))
-#define prefetch(p) __builtin_prefetch(p, 0, 3)
+#define prefetch(p)  __builtin_prefetch(p, 0, 3)
+#define prefetch2(p) __builtin_prefetch(p, 0, 2)
 
 inlined f32 bits_f32(uint32_t u) { f32 f; memcpy(&f, &u, sizeof f); return f; }
 inlined uint32_t f32_bits(f32 f) { uint32_t u; memcpy(&u, &f, sizeof u); return u; }
@@ -330,6 +332,7 @@ static kernel void conv7x7s2_3to64_112x112_relu__avx512_1x14x32(
                         f32x16 wv[2][1];
                         unroll (int v = 0; v < 2; v++) {
                             wv[v][0] = load16(&w[2 * o + v][ky][i][0]);
+                            prefetch((const void *)((intptr_t)w + (2 * o + v) * 9408 + (ky) * 1344 + (i + 64) * 64));
                         }
                         unroll (int p = 0; p < 14; p++) {
                             f32x16 xs = splat16(x[28 * r + 2 * q + ky][84 * t + i + 6 * p]);
@@ -395,9 +398,11 @@ static kernel void conv1x1_64to128_56x56_relu__avx512_1x14x32(
                     }
                 for (int ib = 0; ib < 4; ib++)
                     for (int i = 0; i < 16; i++) {
+                        prefetch((const void *)((intptr_t)x + (ib + 1) * 200704 + (7 * r + q) * 3584 + (14 * t + i) * 64));
                         f32x16 wv[2][1];
                         unroll (int v = 0; v < 2; v++) {
                             wv[v][0] = load16(&w[2 * o + v][ib][i][0]);
+                            prefetch((const void *)((intptr_t)w + (2 * o + v) * 4096 + (ib) * 1024 + (i + 64) * 64));
                         }
                         unroll (int p = 0; p < 14; p++) {
                             f32x16 xs = splat16(x[ib][7 * r + q][14 * t + p][i]);
@@ -485,9 +490,11 @@ static kernel void conv1x1_128to256_56x56__avx512_1x14x32(
                     }
                 for (int ib = 0; ib < 8; ib++)
                     for (int i = 0; i < 16; i++) {
+                        prefetch((const void *)((intptr_t)x + (ib + 1) * 200704 + (7 * r + q) * 3584 + (14 * t + i) * 64));
                         f32x16 wv[2][1];
                         unroll (int v = 0; v < 2; v++) {
                             wv[v][0] = load16(&w[2 * o + v][ib][i][0]);
+                            prefetch((const void *)((intptr_t)w + (2 * o + v) * 8192 + (ib) * 1024 + (i + 64) * 64));
                         }
                         unroll (int p = 0; p < 14; p++) {
                             f32x16 xs = splat16(x[ib][7 * r + q][14 * t + p][i]);
@@ -516,12 +523,15 @@ static kernel void conv1x1_64to256_56x56_add_relu__avx512_1x14x32(
                 unroll (int p = 0; p < 14; p++)
                     unroll (int v = 0; v < 2; v++) {
                         acc[p][v] = load16(&b[32 * o + 16 * v]);
+                        prefetch(&y[2 * o + v][7 * r + q][14 * t + p][0]);
                     }
                 for (int ib = 0; ib < 4; ib++)
                     for (int i = 0; i < 16; i++) {
+                        prefetch((const void *)((intptr_t)x + (ib + 1) * 200704 + (7 * r + q) * 3584 + (14 * t + i) * 64));
                         f32x16 wv[2][1];
                         unroll (int v = 0; v < 2; v++) {
                             wv[v][0] = load16(&w[2 * o + v][ib][i][0]);
+                            prefetch((const void *)((intptr_t)w + (2 * o + v) * 4096 + (ib) * 1024 + (i + 64) * 64));
                         }
                         unroll (int p = 0; p < 14; p++) {
                             f32x16 xs = splat16(x[ib][7 * r + q][14 * t + p][i]);
@@ -554,9 +564,11 @@ static kernel void conv1x1_256to128_56x56_relu__avx512_1x14x32(
                     }
                 for (int ib = 0; ib < 16; ib++)
                     for (int i = 0; i < 16; i++) {
+                        prefetch((const void *)((intptr_t)x + (ib + 1) * 200704 + (7 * r + q) * 3584 + (14 * t + i) * 64));
                         f32x16 wv[2][1];
                         unroll (int v = 0; v < 2; v++) {
                             wv[v][0] = load16(&w[2 * o + v][ib][i][0]);
+                            prefetch((const void *)((intptr_t)w + (2 * o + v) * 16384 + (ib) * 1024 + (i + 64) * 64));
                         }
                         unroll (int p = 0; p < 14; p++) {
                             f32x16 xs = splat16(x[ib][7 * r + q][14 * t + p][i]);
@@ -602,12 +614,15 @@ static kernel void conv1x1_128to256_56x56_add_relu__avx512_1x14x32(
                 unroll (int p = 0; p < 14; p++)
                     unroll (int v = 0; v < 2; v++) {
                         acc[p][v] = load16(&b[32 * o + 16 * v]);
+                        prefetch(&y[2 * o + v][7 * r + q][14 * t + p][0]);
                     }
                 for (int ib = 0; ib < 8; ib++)
                     for (int i = 0; i < 16; i++) {
+                        prefetch((const void *)((intptr_t)x + (ib + 1) * 200704 + (7 * r + q) * 3584 + (14 * t + i) * 64));
                         f32x16 wv[2][1];
                         unroll (int v = 0; v < 2; v++) {
                             wv[v][0] = load16(&w[2 * o + v][ib][i][0]);
+                            prefetch((const void *)((intptr_t)w + (2 * o + v) * 8192 + (ib) * 1024 + (i + 64) * 64));
                         }
                         unroll (int p = 0; p < 14; p++) {
                             f32x16 xs = splat16(x[ib][7 * r + q][14 * t + p][i]);
@@ -640,9 +655,11 @@ static kernel void conv1x1_256to256_56x56_relu__avx512_1x14x32(
                     }
                 for (int ib = 0; ib < 16; ib++)
                     for (int i = 0; i < 16; i++) {
+                        prefetch((const void *)((intptr_t)x + (ib + 1) * 200704 + (7 * r + q) * 3584 + (14 * t + i) * 64));
                         f32x16 wv[2][1];
                         unroll (int v = 0; v < 2; v++) {
                             wv[v][0] = load16(&w[2 * o + v][ib][i][0]);
+                            prefetch((const void *)((intptr_t)w + (2 * o + v) * 16384 + (ib) * 1024 + (i + 64) * 64));
                         }
                         unroll (int p = 0; p < 14; p++) {
                             f32x16 xs = splat16(x[ib][7 * r + q][14 * t + p][i]);
@@ -727,11 +744,14 @@ static kernel void conv1x1_256to512_28x28__avx512_1x14x32(
                 unroll (int v = 0; v < 2; v++) {
                     acc[p][v] = load16(&b[32 * c + 16 * v]);
                 }
-            for (int ib = 0; ib < 16; ib++)
+            for (int ib = 0; ib < 16; ib++) {
+                prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 16384 + (32 * q + 16 * t + ib) * 64));
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 50176 + (q) * 1792 + (14 * t + i) * 64));
                     f32x16 wv[2][1];
                     unroll (int v = 0; v < 2; v++) {
                         wv[v][0] = load16(&w[2 * c + v][ib][i][0]);
+                        prefetch((const void *)((intptr_t)w + (2 * c + v) * 16384 + (ib) * 1024 + (i + 64) * 64));
                     }
                     unroll (int p = 0; p < 14; p++) {
                         f32x16 xs = splat16(x[ib][q][14 * t + p][i]);
@@ -740,6 +760,7 @@ static kernel void conv1x1_256to512_28x28__avx512_1x14x32(
                         }
                     }
                 }
+            }
             unroll (int p = 0; p < 14; p++)
                 unroll (int v = 0; v < 2; v++) {
                     store16(&y[2 * c + v][q][14 * t + p][0], acc[p][v]);
@@ -751,34 +772,38 @@ static kernel void conv1x1_256to512_28x28__avx512_1x14x32(
  * tile 1 rows x 14 columns x 32 channels */
 static kernel void conv1x1s2_256to512_28x28_add_relu__avx512_1x14x32(
     const f32 x[restrict 16][56][56][16], const f32 w[restrict 32][16][16][16], const f32 b[restrict 512],
-    f32 y[restrict 32][28][28][16], int c)
+    f32 y[restrict 32][28][28][16], int r)
 {
-    for (int q = 0; q < 28; q++)
-        for (int t = 0; t < 2; t++) {
-            f32x16 acc[14][2];
-            unroll (int p = 0; p < 14; p++)
-                unroll (int v = 0; v < 2; v++) {
-                    acc[p][v] = load16(&b[32 * c + 16 * v]);
-                }
-            for (int ib = 0; ib < 16; ib++)
-                for (int i = 0; i < 16; i++) {
-                    f32x16 wv[2][1];
+    for (int o = 0; o < 16; o++)
+        for (int q = 0; q < 2; q++)
+            for (int t = 0; t < 2; t++) {
+                f32x16 acc[14][2];
+                unroll (int p = 0; p < 14; p++)
                     unroll (int v = 0; v < 2; v++) {
-                        wv[v][0] = load16(&w[2 * c + v][ib][i][0]);
+                        acc[p][v] = load16(&b[32 * o + 16 * v]);
+                        prefetch(&y[2 * o + v][2 * r + q][14 * t + p][0]);
                     }
-                    unroll (int p = 0; p < 14; p++) {
-                        f32x16 xs = splat16(x[ib][2 * q][28 * t + 2 * p][i]);
+                for (int ib = 0; ib < 16; ib++)
+                    for (int i = 0; i < 16; i++) {
+                        prefetch((const void *)((intptr_t)x + (ib + 1) * 200704 + (4 * r + 2 * q) * 3584 + (28 * t + 2 * i) * 64));
+                        f32x16 wv[2][1];
                         unroll (int v = 0; v < 2; v++) {
-                            acc[p][v] = fma16(xs, wv[v][0], acc[p][v]);
+                            wv[v][0] = load16(&w[2 * o + v][ib][i][0]);
+                            prefetch((const void *)((intptr_t)w + (2 * o + v) * 16384 + (ib) * 1024 + (i + 64) * 64));
+                        }
+                        unroll (int p = 0; p < 14; p++) {
+                            f32x16 xs = splat16(x[ib][4 * r + 2 * q][28 * t + 2 * p][i]);
+                            unroll (int v = 0; v < 2; v++) {
+                                acc[p][v] = fma16(xs, wv[v][0], acc[p][v]);
+                            }
                         }
                     }
-                }
-            unroll (int p = 0; p < 14; p++)
-                unroll (int v = 0; v < 2; v++) {
-                    store16(&y[2 * c + v][q][14 * t + p][0],
-                        relu16(acc[p][v] + load16(&y[2 * c + v][q][14 * t + p][0])));
-                }
-        }
+                unroll (int p = 0; p < 14; p++)
+                    unroll (int v = 0; v < 2; v++) {
+                        store16(&y[2 * o + v][2 * r + q][14 * t + p][0],
+                            relu16(acc[p][v] + load16(&y[2 * o + v][2 * r + q][14 * t + p][0])));
+                    }
+            }
 }
 
 /* v[oc,oy,ox] = b[oc] + sum_ic x[ic,oy,ox] * w[oc,ic]; y = v | relu
@@ -794,11 +819,14 @@ static kernel void conv1x1_512to256_28x28_relu__avx512_1x14x32(
                 unroll (int v = 0; v < 2; v++) {
                     acc[p][v] = load16(&b[32 * c + 16 * v]);
                 }
-            for (int ib = 0; ib < 32; ib++)
+            for (int ib = 0; ib < 32; ib++) {
+                prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 32768 + (64 * q + 32 * t + ib) * 64));
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 50176 + (q) * 1792 + (14 * t + i) * 64));
                     f32x16 wv[2][1];
                     unroll (int v = 0; v < 2; v++) {
                         wv[v][0] = load16(&w[2 * c + v][ib][i][0]);
+                        prefetch((const void *)((intptr_t)w + (2 * c + v) * 32768 + (ib) * 1024 + (i + 64) * 64));
                     }
                     unroll (int p = 0; p < 14; p++) {
                         f32x16 xs = splat16(x[ib][q][14 * t + p][i]);
@@ -807,6 +835,7 @@ static kernel void conv1x1_512to256_28x28_relu__avx512_1x14x32(
                         }
                     }
                 }
+            }
             unroll (int p = 0; p < 14; p++)
                 unroll (int v = 0; v < 2; v++) {
                     store16(&y[2 * c + v][q + 1][14 * t + p + 1][0], relu16(acc[p][v]));
@@ -878,12 +907,16 @@ static kernel void conv1x1_256to512_28x28_add_relu__avx512_1x14x32(
             unroll (int p = 0; p < 14; p++)
                 unroll (int v = 0; v < 2; v++) {
                     acc[p][v] = load16(&b[32 * c + 16 * v]);
+                    prefetch(&y[2 * c + v][q][14 * t + p][0]);
                 }
-            for (int ib = 0; ib < 16; ib++)
+            for (int ib = 0; ib < 16; ib++) {
+                prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 16384 + (32 * q + 16 * t + ib) * 64));
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 50176 + (q) * 1792 + (14 * t + i) * 64));
                     f32x16 wv[2][1];
                     unroll (int v = 0; v < 2; v++) {
                         wv[v][0] = load16(&w[2 * c + v][ib][i][0]);
+                        prefetch((const void *)((intptr_t)w + (2 * c + v) * 16384 + (ib) * 1024 + (i + 64) * 64));
                     }
                     unroll (int p = 0; p < 14; p++) {
                         f32x16 xs = splat16(x[ib][q][14 * t + p][i]);
@@ -892,6 +925,7 @@ static kernel void conv1x1_256to512_28x28_add_relu__avx512_1x14x32(
                         }
                     }
                 }
+            }
             unroll (int p = 0; p < 14; p++)
                 unroll (int v = 0; v < 2; v++) {
                     store16(&y[2 * c + v][q][14 * t + p][0],
@@ -913,11 +947,14 @@ static kernel void conv1x1_512to512_28x28_relu__avx512_1x14x32(
                 unroll (int v = 0; v < 2; v++) {
                     acc[p][v] = load16(&b[32 * c + 16 * v]);
                 }
-            for (int ib = 0; ib < 32; ib++)
+            for (int ib = 0; ib < 32; ib++) {
+                prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 32768 + (64 * q + 32 * t + ib) * 64));
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 50176 + (q) * 1792 + (14 * t + i) * 64));
                     f32x16 wv[2][1];
                     unroll (int v = 0; v < 2; v++) {
                         wv[v][0] = load16(&w[2 * c + v][ib][i][0]);
+                        prefetch((const void *)((intptr_t)w + (2 * c + v) * 32768 + (ib) * 1024 + (i + 64) * 64));
                     }
                     unroll (int p = 0; p < 14; p++) {
                         f32x16 xs = splat16(x[ib][q][14 * t + p][i]);
@@ -926,6 +963,7 @@ static kernel void conv1x1_512to512_28x28_relu__avx512_1x14x32(
                         }
                     }
                 }
+            }
             unroll (int p = 0; p < 14; p++)
                 unroll (int v = 0; v < 2; v++) {
                     store16(&y[2 * c + v][q + 1][14 * t + p + 1][0], relu16(acc[p][v]));
@@ -958,11 +996,15 @@ static kernel void gconv3x3s2_512to512in32_14x14_relu__avx512_1x14x16(
             unroll (int p = 0; p < 14; p++) {
                 acc[p][0] = load16(&b[32 * c + 16 * g]);
             }
+            unroll (int j = 0; j < 11; j++) {
+                prefetch2((const void *)((intptr_t)w + (2 * c + g + 1) * 9216 + (11 * q + j) * 64));
+            }
             for (int ky = 0; ky < 3; ky++)
                 for (int kx = 0; kx < 3; kx++)
                     for (int i = 0; i < 16; i++) {
                         f32x16 wv[1][1];
                         wv[0][0] = load16(&w[2 * c + g][0][ky][kx][i][0]);
+                        prefetch((const void *)((intptr_t)w + (2 * c + g) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64));
                         unroll (int p = 0; p < 14; p++) {
                             f32x16 xs = splat16(x[2 * c + g][2 * q + ky][kx + 2 * p][i]);
                             acc[p][0] = fma16(xs, wv[0][0], acc[p][0]);
@@ -987,11 +1029,16 @@ static kernel void conv1x1_512to1024_14x14__avx512_1x14x32(
                 unroll (int v = 0; v < 2; v++) {
                     acc[p][v] = load16(&b[64 * c + 32 * o + 16 * v]);
                 }
-            for (int ib = 0; ib < 32; ib++)
+            for (int ib = 0; ib < 32; ib++) {
+                unroll (int j = 0; j < 3; j++) {
+                    prefetch2((const void *)((intptr_t)w + (4 * c + 2 * o + 2) * 32768 + (96 * q + 3 * ib + j) * 64));
+                }
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (q) * 896 + (i) * 64));
                     f32x16 wv[2][1];
                     unroll (int v = 0; v < 2; v++) {
                         wv[v][0] = load16(&w[4 * c + 2 * o + v][ib][i][0]);
+                        prefetch((const void *)((intptr_t)w + (4 * c + 2 * o + v) * 32768 + (ib) * 1024 + (i + 64) * 64));
                     }
                     unroll (int p = 0; p < 14; p++) {
                         f32x16 xs = splat16(x[ib][q][p][i]);
@@ -1000,6 +1047,7 @@ static kernel void conv1x1_512to1024_14x14__avx512_1x14x32(
                         }
                     }
                 }
+            }
             unroll (int p = 0; p < 14; p++)
                 unroll (int v = 0; v < 2; v++) {
                     store16(&y[4 * c + 2 * o + v][q][p][0], acc[p][v]);
@@ -1019,12 +1067,18 @@ static kernel void conv1x1s2_512to1024_14x14_add_relu__avx512_1x14x32(
             unroll (int p = 0; p < 14; p++)
                 unroll (int v = 0; v < 2; v++) {
                     acc[p][v] = load16(&b[64 * c + 32 * o + 16 * v]);
+                    prefetch(&y[4 * c + 2 * o + v][q][p][0]);
                 }
-            for (int ib = 0; ib < 32; ib++)
+            for (int ib = 0; ib < 32; ib++) {
+                unroll (int j = 0; j < 3; j++) {
+                    prefetch2((const void *)((intptr_t)w + (4 * c + 2 * o + 2) * 32768 + (96 * q + 3 * ib + j) * 64));
+                }
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 50176 + (2 * q) * 1792 + (2 * i) * 64));
                     f32x16 wv[2][1];
                     unroll (int v = 0; v < 2; v++) {
                         wv[v][0] = load16(&w[4 * c + 2 * o + v][ib][i][0]);
+                        prefetch((const void *)((intptr_t)w + (4 * c + 2 * o + v) * 32768 + (ib) * 1024 + (i + 64) * 64));
                     }
                     unroll (int p = 0; p < 14; p++) {
                         f32x16 xs = splat16(x[ib][2 * q][2 * p][i]);
@@ -1033,6 +1087,7 @@ static kernel void conv1x1s2_512to1024_14x14_add_relu__avx512_1x14x32(
                         }
                     }
                 }
+            }
             unroll (int p = 0; p < 14; p++)
                 unroll (int v = 0; v < 2; v++) {
                     store16(&y[4 * c + 2 * o + v][q][p][0], relu16(acc[p][v] + load16(&y[4 * c + 2 * o + v][q][p][0])));
@@ -1052,11 +1107,16 @@ static kernel void conv1x1_1024to512_14x14_relu__avx512_1x14x32(
             unroll (int v = 0; v < 2; v++) {
                 acc[p][v] = load16(&b[32 * c + 16 * v]);
             }
-        for (int ib = 0; ib < 64; ib++)
+        for (int ib = 0; ib < 64; ib++) {
+            unroll (int j = 0; j < 3; j++) {
+                prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 65536 + (192 * q + 3 * ib + j) * 64));
+            }
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (q) * 896 + (i) * 64));
                 f32x16 wv[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv[v][0] = load16(&w[2 * c + v][ib][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * c + v) * 65536 + (ib) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 14; p++) {
                     f32x16 xs = splat16(x[ib][q][p][i]);
@@ -1065,6 +1125,7 @@ static kernel void conv1x1_1024to512_14x14_relu__avx512_1x14x32(
                     }
                 }
             }
+        }
         unroll (int p = 0; p < 14; p++)
             unroll (int v = 0; v < 2; v++) {
                 store16(&y[2 * c + v][q + 1][p + 1][0], relu16(acc[p][v]));
@@ -1097,11 +1158,15 @@ static kernel void gconv3x3_512to512in32_14x14_relu__avx512_1x14x16(
             unroll (int p = 0; p < 14; p++) {
                 acc[p][0] = load16(&b[32 * c + 16 * g]);
             }
+            unroll (int j = 0; j < 11; j++) {
+                prefetch2((const void *)((intptr_t)w + (2 * c + g + 1) * 9216 + (11 * q + j) * 64));
+            }
             for (int ky = 0; ky < 3; ky++)
                 for (int kx = 0; kx < 3; kx++)
                     for (int i = 0; i < 16; i++) {
                         f32x16 wv[1][1];
                         wv[0][0] = load16(&w[2 * c + g][0][ky][kx][i][0]);
+                        prefetch((const void *)((intptr_t)w + (2 * c + g) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64));
                         unroll (int p = 0; p < 14; p++) {
                             f32x16 xs = splat16(x[2 * c + g][q + ky][kx + p][i]);
                             acc[p][0] = fma16(xs, wv[0][0], acc[p][0]);
@@ -1125,12 +1190,18 @@ static kernel void conv1x1_512to1024_14x14_add_relu__avx512_1x14x32(
             unroll (int p = 0; p < 14; p++)
                 unroll (int v = 0; v < 2; v++) {
                     acc[p][v] = load16(&b[64 * c + 32 * o + 16 * v]);
+                    prefetch(&y[4 * c + 2 * o + v][q][p][0]);
                 }
-            for (int ib = 0; ib < 32; ib++)
+            for (int ib = 0; ib < 32; ib++) {
+                unroll (int j = 0; j < 3; j++) {
+                    prefetch2((const void *)((intptr_t)w + (4 * c + 2 * o + 2) * 32768 + (96 * q + 3 * ib + j) * 64));
+                }
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (q) * 896 + (i) * 64));
                     f32x16 wv[2][1];
                     unroll (int v = 0; v < 2; v++) {
                         wv[v][0] = load16(&w[4 * c + 2 * o + v][ib][i][0]);
+                        prefetch((const void *)((intptr_t)w + (4 * c + 2 * o + v) * 32768 + (ib) * 1024 + (i + 64) * 64));
                     }
                     unroll (int p = 0; p < 14; p++) {
                         f32x16 xs = splat16(x[ib][q][p][i]);
@@ -1139,6 +1210,7 @@ static kernel void conv1x1_512to1024_14x14_add_relu__avx512_1x14x32(
                         }
                     }
                 }
+            }
             unroll (int p = 0; p < 14; p++)
                 unroll (int v = 0; v < 2; v++) {
                     store16(&y[4 * c + 2 * o + v][q][p][0], relu16(acc[p][v] + load16(&y[4 * c + 2 * o + v][q][p][0])));
@@ -1159,11 +1231,16 @@ static kernel void conv1x1_1024to1024_14x14_relu__avx512_1x14x32(
                 unroll (int v = 0; v < 2; v++) {
                     acc[p][v] = load16(&b[64 * c + 32 * o + 16 * v]);
                 }
-            for (int ib = 0; ib < 64; ib++)
+            for (int ib = 0; ib < 64; ib++) {
+                unroll (int j = 0; j < 3; j++) {
+                    prefetch2((const void *)((intptr_t)w + (4 * c + 2 * o + 2) * 65536 + (192 * q + 3 * ib + j) * 64));
+                }
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (q) * 896 + (i) * 64));
                     f32x16 wv[2][1];
                     unroll (int v = 0; v < 2; v++) {
                         wv[v][0] = load16(&w[4 * c + 2 * o + v][ib][i][0]);
+                        prefetch((const void *)((intptr_t)w + (4 * c + 2 * o + v) * 65536 + (ib) * 1024 + (i + 64) * 64));
                     }
                     unroll (int p = 0; p < 14; p++) {
                         f32x16 xs = splat16(x[ib][q][p][i]);
@@ -1172,6 +1249,7 @@ static kernel void conv1x1_1024to1024_14x14_relu__avx512_1x14x32(
                         }
                     }
                 }
+            }
             unroll (int p = 0; p < 14; p++)
                 unroll (int v = 0; v < 2; v++) {
                     store16(&y[4 * c + 2 * o + v][q + 1][p + 1][0], relu16(acc[p][v]));
@@ -1205,13 +1283,18 @@ static kernel void gconv3x3s2_1024to1024in32_7x7_relu__avx512_1x7x32(
                 unroll (int v = 0; v < 2; v++) {
                     acc[p][v] = load16(&b[64 * c + 32 * g + 16 * v]);
                 }
-            for (int ib = 0; ib < 2; ib++)
+            for (int ib = 0; ib < 2; ib++) {
+                unroll (int j = 0; j < 42; j++) {
+                    prefetch2((const void *)((intptr_t)w + (4 * c + 2 * g + 2) * 18432 + (84 * q + 42 * ib + j) * 64));
+                }
                 for (int ky = 0; ky < 3; ky++)
                     for (int kx = 0; kx < 3; kx++)
                         for (int i = 0; i < 16; i++) {
+                            prefetch((const void *)((intptr_t)x + (4 * c + 2 * g + ib + 1) * 16384 + (2 * q + ky) * 1024 + (kx + 2 * i) * 64));
                             f32x16 wv[2][1];
                             unroll (int v = 0; v < 2; v++) {
                                 wv[v][0] = load16(&w[4 * c + 2 * g + v][ib][ky][kx][i][0]);
+                                prefetch((const void *)((intptr_t)w + (4 * c + 2 * g + v) * 18432 + (ib) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64));
                             }
                             unroll (int p = 0; p < 7; p++) {
                                 f32x16 xs = splat16(x[4 * c + 2 * g + ib][2 * q + ky][kx + 2 * p][i]);
@@ -1220,6 +1303,7 @@ static kernel void gconv3x3s2_1024to1024in32_7x7_relu__avx512_1x7x32(
                                 }
                             }
                         }
+            }
             unroll (int p = 0; p < 7; p++)
                 unroll (int v = 0; v < 2; v++) {
                     store16(&y[4 * c + 2 * g + v][q][p][0], relu16(acc[p][v]));
@@ -1239,11 +1323,16 @@ static kernel void conv1x1_1024to2048_7x7__avx512_13x32(
             unroll (int v = 0; v < 2; v++) {
                 acc[p][v] = load16(&b[128 * c + 32 * o + 16 * v]);
             }
-        for (int ib = 0; ib < 64; ib++)
+        for (int ib = 0; ib < 64; ib++) {
+            unroll (int j = 0; j < 8; j++) {
+                prefetch2((const void *)((intptr_t)w + (8 * c + 2 * o + 2) * 65536 + (8 * ib + j) * 64));
+            }
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (i) * 64));
                 f32x16 wv[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv[v][0] = load16(&w[8 * c + 2 * o + v][ib][i][0]);
+                    prefetch((const void *)((intptr_t)w + (8 * c + 2 * o + v) * 65536 + (ib) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 13; p++) {
                     f32x16 xs = splat16(x[ib][p][i]);
@@ -1252,6 +1341,7 @@ static kernel void conv1x1_1024to2048_7x7__avx512_13x32(
                     }
                 }
             }
+        }
         unroll (int p = 0; p < 13; p++)
             unroll (int v = 0; v < 2; v++) {
                 store16(&y[8 * c + 2 * o + v][p][0], acc[p][v]);
@@ -1262,11 +1352,16 @@ static kernel void conv1x1_1024to2048_7x7__avx512_13x32(
                 unroll (int v = 0; v < 2; v++) {
                     acc2[p][v] = load16(&b[128 * c + 32 * o + 16 * v]);
                 }
-            for (int ib = 0; ib < 64; ib++)
+            for (int ib = 0; ib < 64; ib++) {
+                unroll (int j = 0; j < 8; j++) {
+                    prefetch2((const void *)((intptr_t)w + (8 * c + 2 * o + 2) * 65536 + (512 * t + 8 * ib + j + 512) * 64));
+                }
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (12 * t + i + 13) * 64));
                     f32x16 wv2[2][1];
                     unroll (int v = 0; v < 2; v++) {
                         wv2[v][0] = load16(&w[8 * c + 2 * o + v][ib][i][0]);
+                        prefetch((const void *)((intptr_t)w + (8 * c + 2 * o + v) * 65536 + (ib) * 1024 + (i + 64) * 64));
                     }
                     unroll (int p = 0; p < 12; p++) {
                         f32x16 xs2 = splat16(x[ib][12 * t + p + 13][i]);
@@ -1275,6 +1370,7 @@ static kernel void conv1x1_1024to2048_7x7__avx512_13x32(
                         }
                     }
                 }
+            }
             unroll (int p = 0; p < 12; p++)
                 unroll (int v = 0; v < 2; v++) {
                     store16(&y[8 * c + 2 * o + v][12 * t + p + 13][0], acc2[p][v]);
@@ -1295,12 +1391,18 @@ static kernel void conv1x1s2_1024to2048_7x7_add_relu__avx512_1x7x32(
             unroll (int p = 0; p < 7; p++)
                 unroll (int v = 0; v < 2; v++) {
                     acc[p][v] = load16(&b[128 * c + 32 * o + 16 * v]);
+                    prefetch(&y[8 * c + 2 * o + v][q][p][0]);
                 }
-            for (int ib = 0; ib < 64; ib++)
+            for (int ib = 0; ib < 64; ib++) {
+                unroll (int j = 0; j < 5; j++) {
+                    prefetch2((const void *)((intptr_t)w + (8 * c + 2 * o + 2) * 65536 + (320 * q + 5 * ib + j) * 64));
+                }
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (2 * q) * 896 + (2 * i) * 64));
                     f32x16 wv[2][1];
                     unroll (int v = 0; v < 2; v++) {
                         wv[v][0] = load16(&w[8 * c + 2 * o + v][ib][i][0]);
+                        prefetch((const void *)((intptr_t)w + (8 * c + 2 * o + v) * 65536 + (ib) * 1024 + (i + 64) * 64));
                     }
                     unroll (int p = 0; p < 7; p++) {
                         f32x16 xs = splat16(x[ib][2 * q][2 * p][i]);
@@ -1309,6 +1411,7 @@ static kernel void conv1x1s2_1024to2048_7x7_add_relu__avx512_1x7x32(
                         }
                     }
                 }
+            }
             unroll (int p = 0; p < 7; p++)
                 unroll (int v = 0; v < 2; v++) {
                     store16(&y[8 * c + 2 * o + v][q][p][0], relu16(acc[p][v] + load16(&y[8 * c + 2 * o + v][q][p][0])));
@@ -1329,11 +1432,16 @@ static kernel void conv1x1_2048to1024_7x7_relu__avx512_1x7x32(
                 unroll (int v = 0; v < 2; v++) {
                     acc[p][v] = load16(&b[64 * c + 32 * o + 16 * v]);
                 }
-            for (int ib = 0; ib < 128; ib++)
+            for (int ib = 0; ib < 128; ib++) {
+                unroll (int j = 0; j < 5; j++) {
+                    prefetch2((const void *)((intptr_t)w + (4 * c + 2 * o + 2) * 131072 + (640 * q + 5 * ib + j) * 64));
+                }
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (q) * 448 + (i) * 64));
                     f32x16 wv[2][1];
                     unroll (int v = 0; v < 2; v++) {
                         wv[v][0] = load16(&w[4 * c + 2 * o + v][ib][i][0]);
+                        prefetch((const void *)((intptr_t)w + (4 * c + 2 * o + v) * 131072 + (ib) * 1024 + (i + 64) * 64));
                     }
                     unroll (int p = 0; p < 7; p++) {
                         f32x16 xs = splat16(x[ib][q][p][i]);
@@ -1342,6 +1450,7 @@ static kernel void conv1x1_2048to1024_7x7_relu__avx512_1x7x32(
                         }
                     }
                 }
+            }
             unroll (int p = 0; p < 7; p++)
                 unroll (int v = 0; v < 2; v++) {
                     store16(&y[4 * c + 2 * o + v][q + 1][p + 1][0], relu16(acc[p][v]));
@@ -1375,13 +1484,17 @@ static kernel void gconv3x3_1024to1024in32_7x7_relu__avx512_1x7x32(
                 unroll (int v = 0; v < 2; v++) {
                     acc[p][v] = load16(&b[64 * c + 32 * g + 16 * v]);
                 }
-            for (int ib = 0; ib < 2; ib++)
+            for (int ib = 0; ib < 2; ib++) {
+                unroll (int j = 0; j < 42; j++) {
+                    prefetch2((const void *)((intptr_t)w + (4 * c + 2 * g + 2) * 18432 + (84 * q + 42 * ib + j) * 64));
+                }
                 for (int ky = 0; ky < 3; ky++)
                     for (int kx = 0; kx < 3; kx++)
                         for (int i = 0; i < 16; i++) {
                             f32x16 wv[2][1];
                             unroll (int v = 0; v < 2; v++) {
                                 wv[v][0] = load16(&w[4 * c + 2 * g + v][ib][ky][kx][i][0]);
+                                prefetch((const void *)((intptr_t)w + (4 * c + 2 * g + v) * 18432 + (ib) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64));
                             }
                             unroll (int p = 0; p < 7; p++) {
                                 f32x16 xs = splat16(x[4 * c + 2 * g + ib][q + ky][kx + p][i]);
@@ -1390,6 +1503,7 @@ static kernel void gconv3x3_1024to1024in32_7x7_relu__avx512_1x7x32(
                                 }
                             }
                         }
+            }
             unroll (int p = 0; p < 7; p++)
                 unroll (int v = 0; v < 2; v++) {
                     store16(&y[4 * c + 2 * g + v][q][p][0], relu16(acc[p][v]));
@@ -1408,12 +1522,18 @@ static kernel void conv1x1_1024to2048_7x7_add_relu__avx512_13x32(
         unroll (int p = 0; p < 13; p++)
             unroll (int v = 0; v < 2; v++) {
                 acc[p][v] = load16(&b[128 * c + 32 * o + 16 * v]);
+                prefetch(&y[8 * c + 2 * o + v][p][0]);
             }
-        for (int ib = 0; ib < 64; ib++)
+        for (int ib = 0; ib < 64; ib++) {
+            unroll (int j = 0; j < 8; j++) {
+                prefetch2((const void *)((intptr_t)w + (8 * c + 2 * o + 2) * 65536 + (8 * ib + j) * 64));
+            }
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (i) * 64));
                 f32x16 wv[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv[v][0] = load16(&w[8 * c + 2 * o + v][ib][i][0]);
+                    prefetch((const void *)((intptr_t)w + (8 * c + 2 * o + v) * 65536 + (ib) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 13; p++) {
                     f32x16 xs = splat16(x[ib][p][i]);
@@ -1422,6 +1542,7 @@ static kernel void conv1x1_1024to2048_7x7_add_relu__avx512_13x32(
                     }
                 }
             }
+        }
         unroll (int p = 0; p < 13; p++)
             unroll (int v = 0; v < 2; v++) {
                 store16(&y[8 * c + 2 * o + v][p][0], relu16(acc[p][v] + load16(&y[8 * c + 2 * o + v][p][0])));
@@ -1431,12 +1552,18 @@ static kernel void conv1x1_1024to2048_7x7_add_relu__avx512_13x32(
             unroll (int p = 0; p < 12; p++)
                 unroll (int v = 0; v < 2; v++) {
                     acc2[p][v] = load16(&b[128 * c + 32 * o + 16 * v]);
+                    prefetch(&y[8 * c + 2 * o + v][12 * t + p + 13][0]);
                 }
-            for (int ib = 0; ib < 64; ib++)
+            for (int ib = 0; ib < 64; ib++) {
+                unroll (int j = 0; j < 8; j++) {
+                    prefetch2((const void *)((intptr_t)w + (8 * c + 2 * o + 2) * 65536 + (512 * t + 8 * ib + j + 512) * 64));
+                }
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (12 * t + i + 13) * 64));
                     f32x16 wv2[2][1];
                     unroll (int v = 0; v < 2; v++) {
                         wv2[v][0] = load16(&w[8 * c + 2 * o + v][ib][i][0]);
+                        prefetch((const void *)((intptr_t)w + (8 * c + 2 * o + v) * 65536 + (ib) * 1024 + (i + 64) * 64));
                     }
                     unroll (int p = 0; p < 12; p++) {
                         f32x16 xs2 = splat16(x[ib][12 * t + p + 13][i]);
@@ -1445,6 +1572,7 @@ static kernel void conv1x1_1024to2048_7x7_add_relu__avx512_13x32(
                         }
                     }
                 }
+            }
             unroll (int p = 0; p < 12; p++)
                 unroll (int v = 0; v < 2; v++) {
                     store16(&y[8 * c + 2 * o + v][12 * t + p + 13][0],
@@ -1788,10 +1916,16 @@ static void forward(const char *w, void *memory, const float *const *input, floa
             /* layer2.0.conv3: 256x28x28 -> f32[512,28,28] c16 */
             conv1x1_256to512_28x28__avx512_1x14x32((void *)(m + m_layer2_0_conv2), (void *)(w + w_layer2_0_conv3_w),
                 (void *)(w + w_layer2_0_conv3_b), (void *)(m + m_layer2_0_conv3), c);
+        }
+
+#pragma omp barrier /* layer2.0.downsample.0 needs layer2.0.conv3 of other threads */
+
+        for (struct part k = part(14); k.next < k.end; k.next++) {
+            const int r = k.next;
             /* layer2.0.downsample.0, add layer2.0.conv3, relu: 256x56x56 -> f32[512,28,28] c16 */
             conv1x1s2_256to512_28x28_add_relu__avx512_1x14x32((void *)(m + m_layer1_0_conv3),
                 (void *)(w + w_layer2_0_downsample_0_w), (void *)(w + w_layer2_0_downsample_0_b),
-                (void *)(m + m_layer2_0_conv3), c);
+                (void *)(m + m_layer2_0_conv3), r);
         }
 
 #pragma omp barrier /* layer2.1.conv1 needs layer2.0.conv3 of other threads */

@@ -495,7 +495,8 @@ static const struct netc_stage stages[] = {
     {11, 1, {8, 1}, "layer1.2.conv2 needs layer1.2.conv1 of other threads"},
     {12, 2, {8, 1}, "layer1.2.conv3 needs layer1.2.conv2 of other threads"},
     {14, 1, {16, 1}, "layer2.0.conv2 needs layer2.0.conv1 of other threads"},
-    {15, 2, {16, 1}, "layer2.0.conv3 needs layer2.0.conv2 of other threads"},
+    {15, 1, {16, 1}, "layer2.0.conv3 needs layer2.0.conv2 of other threads"},
+    {16, 1, {14, 1}, "layer2.0.downsample.0 needs layer2.0.conv3 of other threads"},
     {17, 1, {8, 1}, "layer2.1.conv1 needs layer2.0.conv3 of other threads"},
     {18, 1, {16, 1}, "layer2.1.conv2 needs layer2.1.conv1 of other threads"},
     {19, 1, {16, 1}, "layer2.1.conv3 needs layer2.1.conv2 of other threads"},
@@ -540,7 +541,7 @@ static const struct netc_view views[] = {
 
 static const struct netc_variant variant = {
     .target = "x86-64-v4", .workspace_bytes = IMAGE_BYTES,
-    .layer = layers, .n_layer = 58, .stage = stages, .n_stage = 42,
+    .layer = layers, .n_layer = 58, .stage = stages, .n_stage = 43,
     .view = views, .n_view = 2,
     .lacks = lacks, .run = forward, .call = call, .peak_slice = peak_slice,
 };

@@ -53,6 +53,7 @@
  *
  * unroll  a loop over constant bounds that must vanish: it indexes registers
  * fence   no load moves above it, so that loaded values do not pile up and push accumulators out of registers
+ * prefetch, prefetch2  ask for a cache line: close to the core, or into its second-level cache
  * renew   addresses made of this variable are computed again from here on; kept from before they fill registers too
  *
  * Names end in the number of lanes: fma16 works on f32x16, fma1 on f32. Infinities and NaN count: no -ffast-math. */
@@ -76,7 +77,8 @@ typedef float f32;
 #endif
 #define fence       __asm__ volatile("" ::: "memory")
 #define renew(v)    __asm__ volatile("" : "+r"(v))
-#define prefetch(p) __builtin_prefetch(p, 0, 3)
+#define prefetch(p)  __builtin_prefetch(p, 0, 3)
+#define prefetch2(p) __builtin_prefetch(p, 0, 2)
 
 inlined f32 bits_f32(uint32_t u) { f32 f; memcpy(&f, &u, sizeof f); return f; }
 inlined uint32_t f32_bits(f32 f) { uint32_t u; memcpy(&u, &f, sizeof u); return u; }
@@ -440,10 +442,12 @@ static kernel void conv1x1_64to128_14x14__avx2_1x5x16(
                 }
             for (int ib = 0; ib < 4; ib++)
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (r) * 896 + (5 * t + i) * 64));
                     f32x8 wv[1][2];
                     unroll (int u = 0; u < 2; u++) {
                         wv[0][u] = load8(&w[o][ib][i][8 * u]);
                     }
+                    prefetch((const void *)((intptr_t)w + (o) * 4096 + (ib) * 1024 + (i + 64) * 64));
                     unroll (int p = 0; p < 5; p++) {
                         f32x8 xs = splat8(x[ib][r][5 * t + p][i]);
                         unroll (int u = 0; u < 2; u++) {
@@ -463,10 +467,12 @@ static kernel void conv1x1_64to128_14x14__avx2_1x5x16(
             }
         for (int ib = 0; ib < 4; ib++)
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (r) * 896 + (i + 10) * 64));
                 f32x8 wv2[1][2];
                 unroll (int u = 0; u < 2; u++) {
                     wv2[0][u] = load8(&w[o][ib][i][8 * u]);
                 }
+                prefetch((const void *)((intptr_t)w + (o) * 4096 + (ib) * 1024 + (i + 64) * 64));
                 unroll (int p = 0; p < 4; p++) {
                     f32x8 xs2 = splat8(x[ib][r][p + 10][i]);
                     unroll (int u = 0; u < 2; u++) {
@@ -552,10 +558,12 @@ static kernel void conv1x1_128to64_14x14_relu__avx2_1x5x16(
                 }
             for (int ib = 0; ib < 8; ib++)
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (r) * 896 + (5 * t + i) * 64));
                     f32x8 wv[1][2];
                     unroll (int u = 0; u < 2; u++) {
                         wv[0][u] = load8(&w[o][ib][i][8 * u]);
                     }
+                    prefetch((const void *)((intptr_t)w + (o) * 8192 + (ib) * 1024 + (i + 64) * 64));
                     unroll (int p = 0; p < 5; p++) {
                         f32x8 xs = splat8(x[ib][r][5 * t + p][i]);
                         unroll (int u = 0; u < 2; u++) {
@@ -575,10 +583,12 @@ static kernel void conv1x1_128to64_14x14_relu__avx2_1x5x16(
             }
         for (int ib = 0; ib < 8; ib++)
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (r) * 896 + (i + 10) * 64));
                 f32x8 wv2[1][2];
                 unroll (int u = 0; u < 2; u++) {
                     wv2[0][u] = load8(&w[o][ib][i][8 * u]);
                 }
+                prefetch((const void *)((intptr_t)w + (o) * 8192 + (ib) * 1024 + (i + 64) * 64));
                 unroll (int p = 0; p < 4; p++) {
                     f32x8 xs2 = splat8(x[ib][r][p + 10][i]);
                     unroll (int u = 0; u < 2; u++) {
@@ -626,13 +636,16 @@ static kernel void conv1x1_64to128_14x14_add_relu__avx2_1x5x16(
             unroll (int p = 0; p < 5; p++)
                 unroll (int u = 0; u < 2; u++) {
                     acc[p][0][u] = load8(&b[16 * o + 8 * u]);
+                    prefetch(&y[o][r][5 * t + p][0]);
                 }
             for (int ib = 0; ib < 4; ib++)
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (r) * 896 + (5 * t + i) * 64));
                     f32x8 wv[1][2];
                     unroll (int u = 0; u < 2; u++) {
                         wv[0][u] = load8(&w[o][ib][i][8 * u]);
                     }
+                    prefetch((const void *)((intptr_t)w + (o) * 4096 + (ib) * 1024 + (i + 64) * 64));
                     unroll (int p = 0; p < 5; p++) {
                         f32x8 xs = splat8(x[ib][r][5 * t + p][i]);
                         unroll (int u = 0; u < 2; u++) {
@@ -649,13 +662,16 @@ static kernel void conv1x1_64to128_14x14_add_relu__avx2_1x5x16(
         unroll (int p = 0; p < 4; p++)
             unroll (int u = 0; u < 2; u++) {
                 acc2[p][0][u] = load8(&b[16 * o + 8 * u]);
+                prefetch(&y[o][r][p + 10][0]);
             }
         for (int ib = 0; ib < 4; ib++)
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (r) * 896 + (i + 10) * 64));
                 f32x8 wv2[1][2];
                 unroll (int u = 0; u < 2; u++) {
                     wv2[0][u] = load8(&w[o][ib][i][8 * u]);
                 }
+                prefetch((const void *)((intptr_t)w + (o) * 4096 + (ib) * 1024 + (i + 64) * 64));
                 unroll (int p = 0; p < 4; p++) {
                     f32x8 xs2 = splat8(x[ib][r][p + 10][i]);
                     unroll (int u = 0; u < 2; u++) {
@@ -685,10 +701,12 @@ static kernel void conv1x1_128to128_14x14_relu__avx2_1x5x16(
                 }
             for (int ib = 0; ib < 8; ib++)
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (r) * 896 + (5 * t + i) * 64));
                     f32x8 wv[1][2];
                     unroll (int u = 0; u < 2; u++) {
                         wv[0][u] = load8(&w[o][ib][i][8 * u]);
                     }
+                    prefetch((const void *)((intptr_t)w + (o) * 8192 + (ib) * 1024 + (i + 64) * 64));
                     unroll (int p = 0; p < 5; p++) {
                         f32x8 xs = splat8(x[ib][r][5 * t + p][i]);
                         unroll (int u = 0; u < 2; u++) {
@@ -708,10 +726,12 @@ static kernel void conv1x1_128to128_14x14_relu__avx2_1x5x16(
             }
         for (int ib = 0; ib < 8; ib++)
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (r) * 896 + (i + 10) * 64));
                 f32x8 wv2[1][2];
                 unroll (int u = 0; u < 2; u++) {
                     wv2[0][u] = load8(&w[o][ib][i][8 * u]);
                 }
+                prefetch((const void *)((intptr_t)w + (o) * 8192 + (ib) * 1024 + (i + 64) * 64));
                 unroll (int p = 0; p < 4; p++) {
                     f32x8 xs2 = splat8(x[ib][r][p + 10][i]);
                     unroll (int u = 0; u < 2; u++) {
@@ -764,6 +784,7 @@ static kernel void gconv3x3s2_128to128in8_7x7_relu__avx2_1x7x8(
                     for (int i = 0; i < 16; i++) {
                         f32x8 wv[1][1];
                         wv[0][0] = load8(&w[c][0][ky][kx][i][8 * h]);
+                        prefetch((const void *)((intptr_t)w + (c) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64 + (8 * h) * 4));
                         unroll (int p = 0; p < 7; p++) {
                             f32x8 xs = splat8(x[c][2 * q + ky][kx + 2 * p][i]);
                             acc[p][0] = fma8(xs, wv[0][0], acc[p][0]);
@@ -787,12 +808,16 @@ static kernel void conv1x1_128to256_7x7__avx2_6x16(
             unroll (int u = 0; u < 2; u++) {
                 acc[p][0][u] = load8(&b[16 * c + 8 * u]);
             }
-        for (int ib = 0; ib < 8; ib++)
+        for (int ib = 0; ib < 8; ib++) {
+            unroll (int j = 0; j < 2; j++) {
+                prefetch2((const void *)((intptr_t)w + (c + 1) * 8192 + (16 * t + 2 * ib + j) * 64));
+            }
             for (int i = 0; i < 16; i++) {
                 f32x8 wv[1][2];
                 unroll (int u = 0; u < 2; u++) {
                     wv[0][u] = load8(&w[c][ib][i][8 * u]);
                 }
+                prefetch((const void *)((intptr_t)w + (c) * 8192 + (ib) * 1024 + (i + 64) * 64));
                 unroll (int p = 0; p < 6; p++) {
                     f32x8 xs = splat8(x[ib][6 * t + p][i]);
                     unroll (int u = 0; u < 2; u++) {
@@ -800,6 +825,7 @@ static kernel void conv1x1_128to256_7x7__avx2_6x16(
                     }
                 }
             }
+        }
         unroll (int p = 0; p < 6; p++)
             unroll (int u = 0; u < 2; u++) {
                 store8(&y[c][6 * t + p][8 * u], acc[p][0][u]);
@@ -811,12 +837,16 @@ static kernel void conv1x1_128to256_7x7__avx2_6x16(
             unroll (int u = 0; u < 2; u++) {
                 acc2[p][0][u] = load8(&b[16 * c + 8 * u]);
             }
-        for (int ib = 0; ib < 8; ib++)
+        for (int ib = 0; ib < 8; ib++) {
+            unroll (int j = 0; j < 2; j++) {
+                prefetch2((const void *)((intptr_t)w + (c + 1) * 8192 + (16 * t + 2 * ib + j + 64) * 64));
+            }
             for (int i = 0; i < 16; i++) {
                 f32x8 wv2[1][2];
                 unroll (int u = 0; u < 2; u++) {
                     wv2[0][u] = load8(&w[c][ib][i][8 * u]);
                 }
+                prefetch((const void *)((intptr_t)w + (c) * 8192 + (ib) * 1024 + (i + 64) * 64));
                 unroll (int p = 0; p < 5; p++) {
                     f32x8 xs2 = splat8(x[ib][5 * t + p + 24][i]);
                     unroll (int u = 0; u < 2; u++) {
@@ -824,6 +854,7 @@ static kernel void conv1x1_128to256_7x7__avx2_6x16(
                     }
                 }
             }
+        }
         unroll (int p = 0; p < 5; p++)
             unroll (int u = 0; u < 2; u++) {
                 store8(&y[c][5 * t + p + 24][8 * u], acc2[p][0][u]);
@@ -842,11 +873,14 @@ static kernel void conv1x1s2_128to256_7x7_add_relu__avx2_1x7x8(
             f32x8 acc[7][1];
             unroll (int p = 0; p < 7; p++) {
                 acc[p][0] = load8(&b[16 * c + 8 * h]);
+                prefetch(&y[c][q][p][0]);
             }
             for (int ib = 0; ib < 8; ib++)
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (2 * q) * 896 + (2 * i) * 64));
                     f32x8 wv[1][1];
                     wv[0][0] = load8(&w[c][ib][i][8 * h]);
+                    prefetch((const void *)((intptr_t)w + (c) * 8192 + (ib) * 1024 + (i + 64) * 64 + (8 * h) * 4));
                     unroll (int p = 0; p < 7; p++) {
                         f32x8 xs = splat8(x[ib][2 * q][2 * p][i]);
                         acc[p][0] = fma8(xs, wv[0][0], acc[p][0]);
@@ -872,8 +906,10 @@ static kernel void conv1x1_256to128_7x7_relu__avx2_1x7x8(
             }
             for (int ib = 0; ib < 16; ib++)
                 for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (q) * 448 + (i) * 64));
                     f32x8 wv[1][1];
                     wv[0][0] = load8(&w[c][ib][i][8 * h]);
+                    prefetch((const void *)((intptr_t)w + (c) * 16384 + (ib) * 1024 + (i + 64) * 64 + (8 * h) * 4));
                     unroll (int p = 0; p < 7; p++) {
                         f32x8 xs = splat8(x[ib][q][p][i]);
                         acc[p][0] = fma8(xs, wv[0][0], acc[p][0]);
@@ -919,6 +955,7 @@ static kernel void gconv3x3_128to128in8_7x7_relu__avx2_1x7x8(
                     for (int i = 0; i < 16; i++) {
                         f32x8 wv[1][1];
                         wv[0][0] = load8(&w[c][0][ky][kx][i][8 * h]);
+                        prefetch((const void *)((intptr_t)w + (c) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64 + (8 * h) * 4));
                         unroll (int p = 0; p < 7; p++) {
                             f32x8 xs = splat8(x[c][q + ky][kx + p][i]);
                             acc[p][0] = fma8(xs, wv[0][0], acc[p][0]);
@@ -941,13 +978,18 @@ static kernel void conv1x1_128to256_7x7_add_relu__avx2_6x16(
         unroll (int p = 0; p < 6; p++)
             unroll (int u = 0; u < 2; u++) {
                 acc[p][0][u] = load8(&b[16 * c + 8 * u]);
+                prefetch(&y[c][6 * t + p][0]);
             }
-        for (int ib = 0; ib < 8; ib++)
+        for (int ib = 0; ib < 8; ib++) {
+            unroll (int j = 0; j < 2; j++) {
+                prefetch2((const void *)((intptr_t)w + (c + 1) * 8192 + (16 * t + 2 * ib + j) * 64));
+            }
             for (int i = 0; i < 16; i++) {
                 f32x8 wv[1][2];
                 unroll (int u = 0; u < 2; u++) {
                     wv[0][u] = load8(&w[c][ib][i][8 * u]);
                 }
+                prefetch((const void *)((intptr_t)w + (c) * 8192 + (ib) * 1024 + (i + 64) * 64));
                 unroll (int p = 0; p < 6; p++) {
                     f32x8 xs = splat8(x[ib][6 * t + p][i]);
                     unroll (int u = 0; u < 2; u++) {
@@ -955,6 +997,7 @@ static kernel void conv1x1_128to256_7x7_add_relu__avx2_6x16(
                     }
                 }
             }
+        }
         unroll (int p = 0; p < 6; p++)
             unroll (int u = 0; u < 2; u++) {
                 store8(&y[c][6 * t + p][8 * u], relu8(acc[p][0][u] + load8(&y[c][6 * t + p][8 * u])));
@@ -965,13 +1008,18 @@ static kernel void conv1x1_128to256_7x7_add_relu__avx2_6x16(
         unroll (int p = 0; p < 5; p++)
             unroll (int u = 0; u < 2; u++) {
                 acc2[p][0][u] = load8(&b[16 * c + 8 * u]);
+                prefetch(&y[c][5 * t + p + 24][0]);
             }
-        for (int ib = 0; ib < 8; ib++)
+        for (int ib = 0; ib < 8; ib++) {
+            unroll (int j = 0; j < 2; j++) {
+                prefetch2((const void *)((intptr_t)w + (c + 1) * 8192 + (16 * t + 2 * ib + j + 64) * 64));
+            }
             for (int i = 0; i < 16; i++) {
                 f32x8 wv2[1][2];
                 unroll (int u = 0; u < 2; u++) {
                     wv2[0][u] = load8(&w[c][ib][i][8 * u]);
                 }
+                prefetch((const void *)((intptr_t)w + (c) * 8192 + (ib) * 1024 + (i + 64) * 64));
                 unroll (int p = 0; p < 5; p++) {
                     f32x8 xs2 = splat8(x[ib][5 * t + p + 24][i]);
                     unroll (int u = 0; u < 2; u++) {
@@ -979,6 +1027,7 @@ static kernel void conv1x1_128to256_7x7_add_relu__avx2_6x16(
                     }
                 }
             }
+        }
         unroll (int p = 0; p < 5; p++)
             unroll (int u = 0; u < 2; u++) {
                 store8(&y[c][5 * t + p + 24][8 * u], relu8(acc2[p][0][u] + load8(&y[c][5 * t + p + 24][8 * u])));

@@ -53,6 +53,7 @@
  *
  * unroll  a loop over constant bounds that must vanish: it indexes registers
  * fence   no load moves above it, so that loaded values do not pile up and push accumulators out of registers
+ * prefetch, prefetch2  ask for a cache line: close to the core, or into its second-level cache
  * renew   addresses made of this variable are computed again from here on; kept from before they fill registers too
  *
  * Names end in the number of lanes: fma16 works on f32x16, fma1 on f32. Infinities and NaN count: no -ffast-math. */
@@ -76,7 +77,8 @@ typedef float f32;
 #endif
 #define fence       __asm__ volatile("" ::: "memory")
 #define renew(v)    __asm__ volatile("" : "+r"(v))
-#define prefetch(p) __builtin_prefetch(p, 0, 3)
+#define prefetch(p)  __builtin_prefetch(p, 0, 3)
+#define prefetch2(p) __builtin_prefetch(p, 0, 2)
 
 inlined f32 bits_f32(uint32_t u) { f32 f; memcpy(&f, &u, sizeof f); return f; }
 inlined uint32_t f32_bits(f32 f) { uint32_t u; memcpy(&u, &f, sizeof u); return u; }
@@ -436,9 +438,11 @@ static kernel void conv1x1_64to128_14x14__avx512_1x14x32(
             }
         for (int ib = 0; ib < 4; ib++)
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (r) * 896 + (i) * 64));
                 f32x16 wv[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv[v][0] = load16(&w[2 * o + v][ib][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * o + v) * 4096 + (ib) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 14; p++) {
                     f32x16 xs = splat16(x[ib][r][p][i]);
@@ -500,9 +504,11 @@ static kernel void conv1x1_128to64_14x14_relu__avx512_1x14x32(
             }
         for (int ib = 0; ib < 8; ib++)
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (r) * 896 + (i) * 64));
                 f32x16 wv[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv[v][0] = load16(&w[2 * o + v][ib][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * o + v) * 8192 + (ib) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 14; p++) {
                     f32x16 xs = splat16(x[ib][r][p][i]);
@@ -544,12 +550,15 @@ static kernel void conv1x1_64to128_14x14_add_relu__avx512_1x14x32(
         unroll (int p = 0; p < 14; p++)
             unroll (int v = 0; v < 2; v++) {
                 acc[p][v] = load16(&b[32 * o + 16 * v]);
+                prefetch(&y[2 * o + v][r][p][0]);
             }
         for (int ib = 0; ib < 4; ib++)
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (r) * 896 + (i) * 64));
                 f32x16 wv[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv[v][0] = load16(&w[2 * o + v][ib][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * o + v) * 4096 + (ib) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 14; p++) {
                     f32x16 xs = splat16(x[ib][r][p][i]);
@@ -579,9 +588,11 @@ static kernel void conv1x1_128to128_14x14_relu__avx512_1x14x32(
             }
         for (int ib = 0; ib < 8; ib++)
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (r) * 896 + (i) * 64));
                 f32x16 wv[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv[v][0] = load16(&w[2 * o + v][ib][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * o + v) * 8192 + (ib) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 14; p++) {
                     f32x16 xs = splat16(x[ib][r][p][i]);
@@ -623,11 +634,15 @@ static kernel void gconv3x3s2_128to128in8_7x7_relu__avx512_1x7x16(
         unroll (int p = 0; p < 7; p++) {
             acc[p][0] = load16(&b[16 * c]);
         }
+        unroll (int j = 0; j < 21; j++) {
+            prefetch2((const void *)((intptr_t)w + (c + 1) * 9216 + (21 * q + j) * 64));
+        }
         for (int ky = 0; ky < 3; ky++)
             for (int kx = 0; kx < 3; kx++)
                 for (int i = 0; i < 16; i++) {
                     f32x16 wv[1][1];
                     wv[0][0] = load16(&w[c][0][ky][kx][i][0]);
+                    prefetch((const void *)((intptr_t)w + (c) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64));
                     unroll (int p = 0; p < 7; p++) {
                         f32x16 xs = splat16(x[c][2 * q + ky][kx + 2 * p][i]);
                         acc[p][0] = fma16(xs, wv[0][0], acc[p][0]);
@@ -650,11 +665,15 @@ static kernel void conv1x1_128to256_7x7__avx512_13x32(
         unroll (int v = 0; v < 2; v++) {
             acc[p][v] = load16(&b[32 * c + 16 * v]);
         }
-    for (int ib = 0; ib < 8; ib++)
+    for (int ib = 0; ib < 8; ib++) {
+        unroll (int j = 0; j < 8; j++) {
+            prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 8192 + (8 * ib + j) * 64));
+        }
         for (int i = 0; i < 16; i++) {
             f32x16 wv[2][1];
             unroll (int v = 0; v < 2; v++) {
                 wv[v][0] = load16(&w[2 * c + v][ib][i][0]);
+                prefetch((const void *)((intptr_t)w + (2 * c + v) * 8192 + (ib) * 1024 + (i + 64) * 64));
             }
             unroll (int p = 0; p < 13; p++) {
                 f32x16 xs = splat16(x[ib][p][i]);
@@ -663,6 +682,7 @@ static kernel void conv1x1_128to256_7x7__avx512_13x32(
                 }
             }
         }
+    }
     unroll (int p = 0; p < 13; p++)
         unroll (int v = 0; v < 2; v++) {
             store16(&y[2 * c + v][p][0], acc[p][v]);
@@ -673,11 +693,15 @@ static kernel void conv1x1_128to256_7x7__avx512_13x32(
             unroll (int v = 0; v < 2; v++) {
                 acc2[p][v] = load16(&b[32 * c + 16 * v]);
             }
-        for (int ib = 0; ib < 8; ib++)
+        for (int ib = 0; ib < 8; ib++) {
+            unroll (int j = 0; j < 8; j++) {
+                prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 8192 + (64 * t + 8 * ib + j + 64) * 64));
+            }
             for (int i = 0; i < 16; i++) {
                 f32x16 wv2[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv2[v][0] = load16(&w[2 * c + v][ib][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * c + v) * 8192 + (ib) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 12; p++) {
                     f32x16 xs2 = splat16(x[ib][12 * t + p + 13][i]);
@@ -686,6 +710,7 @@ static kernel void conv1x1_128to256_7x7__avx512_13x32(
                     }
                 }
             }
+        }
         unroll (int p = 0; p < 12; p++)
             unroll (int v = 0; v < 2; v++) {
                 store16(&y[2 * c + v][12 * t + p + 13][0], acc2[p][v]);
@@ -704,12 +729,18 @@ static kernel void conv1x1s2_128to256_7x7_add_relu__avx512_1x7x32(
         unroll (int p = 0; p < 7; p++)
             unroll (int v = 0; v < 2; v++) {
                 acc[p][v] = load16(&b[32 * c + 16 * v]);
+                prefetch(&y[2 * c + v][q][p][0]);
             }
-        for (int ib = 0; ib < 8; ib++)
+        for (int ib = 0; ib < 8; ib++) {
+            unroll (int j = 0; j < 5; j++) {
+                prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 8192 + (40 * q + 5 * ib + j) * 64));
+            }
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (2 * q) * 896 + (2 * i) * 64));
                 f32x16 wv[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv[v][0] = load16(&w[2 * c + v][ib][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * c + v) * 8192 + (ib) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 7; p++) {
                     f32x16 xs = splat16(x[ib][2 * q][2 * p][i]);
@@ -718,6 +749,7 @@ static kernel void conv1x1s2_128to256_7x7_add_relu__avx512_1x7x32(
                     }
                 }
             }
+        }
         unroll (int p = 0; p < 7; p++)
             unroll (int v = 0; v < 2; v++) {
                 store16(&y[2 * c + v][q][p][0], relu16(acc[p][v] + load16(&y[2 * c + v][q][p][0])));
@@ -737,11 +769,16 @@ static kernel void conv1x1_256to128_7x7_relu__avx512_1x7x48(
             unroll (int v = 0; v < 3; v++) {
                 acc[p][v] = load16(&b[48 * c + 16 * v]);
             }
-        for (int ib = 0; ib < 16; ib++)
+        for (int ib = 0; ib < 16; ib++) {
+            unroll (int j = 0; j < 48; j++) {
+                prefetch2((const void *)((intptr_t)w + (3 * c + 3) * 16384 + (48 * ib + j) * 64));
+            }
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (r) * 448 + (i) * 64));
                 f32x16 wv[3][1];
                 unroll (int v = 0; v < 3; v++) {
                     wv[v][0] = load16(&w[3 * c + v][ib][i][0]);
+                    prefetch((const void *)((intptr_t)w + (3 * c + v) * 16384 + (ib) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 7; p++) {
                     f32x16 xs = splat16(x[ib][r][p][i]);
@@ -750,6 +787,7 @@ static kernel void conv1x1_256to128_7x7_relu__avx512_1x7x48(
                     }
                 }
             }
+        }
         unroll (int p = 0; p < 7; p++)
             unroll (int v = 0; v < 3; v++) {
                 store16(&y[3 * c + v][r + 1][p + 1][0], relu16(acc[p][v]));
@@ -776,11 +814,16 @@ static kernel void conv1x1_256to128_7x7_relu__avx512_1x7x48(
             unroll (int v = 0; v < 2; v++) {
                 acc2[p][v] = load16(&b[16 * v + 96]);
             }
-        for (int ib = 0; ib < 16; ib++)
+        for (int ib = 0; ib < 16; ib++) {
+            unroll (int j = 0; j < 48; j++) {
+                prefetch2((const void *)((intptr_t)w + (8) * 16384 + (48 * ib + j) * 64));
+            }
             for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (r) * 448 + (i) * 64));
                 f32x16 wv2[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv2[v][0] = load16(&w[v + 6][ib][i][0]);
+                    prefetch((const void *)((intptr_t)w + (v + 6) * 16384 + (ib) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 7; p++) {
                     f32x16 xs2 = splat16(x[ib][r][p][i]);
@@ -789,6 +832,7 @@ static kernel void conv1x1_256to128_7x7_relu__avx512_1x7x48(
                     }
                 }
             }
+        }
         unroll (int p = 0; p < 7; p++)
             unroll (int v = 0; v < 2; v++) {
                 store16(&y[v + 6][r + 1][p + 1][0], relu16(acc2[p][v]));
@@ -822,11 +866,15 @@ static kernel void gconv3x3_128to128in8_7x7_relu__avx512_1x7x16(
         unroll (int p = 0; p < 7; p++) {
             acc[p][0] = load16(&b[16 * c]);
         }
+        unroll (int j = 0; j < 21; j++) {
+            prefetch2((const void *)((intptr_t)w + (c + 1) * 9216 + (21 * q + j) * 64));
+        }
         for (int ky = 0; ky < 3; ky++)
             for (int kx = 0; kx < 3; kx++)
                 for (int i = 0; i < 16; i++) {
                     f32x16 wv[1][1];
                     wv[0][0] = load16(&w[c][0][ky][kx][i][0]);
+                    prefetch((const void *)((intptr_t)w + (c) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64));
                     unroll (int p = 0; p < 7; p++) {
                         f32x16 xs = splat16(x[c][q + ky][kx + p][i]);
                         acc[p][0] = fma16(xs, wv[0][0], acc[p][0]);
@@ -848,12 +896,17 @@ static kernel void conv1x1_128to256_7x7_add_relu__avx512_13x32(
     unroll (int p = 0; p < 13; p++)
         unroll (int v = 0; v < 2; v++) {
             acc[p][v] = load16(&b[32 * c + 16 * v]);
+            prefetch(&y[2 * c + v][p][0]);
         }
-    for (int ib = 0; ib < 8; ib++)
+    for (int ib = 0; ib < 8; ib++) {
+        unroll (int j = 0; j < 8; j++) {
+            prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 8192 + (8 * ib + j) * 64));
+        }
         for (int i = 0; i < 16; i++) {
             f32x16 wv[2][1];
             unroll (int v = 0; v < 2; v++) {
                 wv[v][0] = load16(&w[2 * c + v][ib][i][0]);
+                prefetch((const void *)((intptr_t)w + (2 * c + v) * 8192 + (ib) * 1024 + (i + 64) * 64));
             }
             unroll (int p = 0; p < 13; p++) {
                 f32x16 xs = splat16(x[ib][p][i]);
@@ -862,6 +915,7 @@ static kernel void conv1x1_128to256_7x7_add_relu__avx512_13x32(
                 }
             }
         }
+    }
     unroll (int p = 0; p < 13; p++)
         unroll (int v = 0; v < 2; v++) {
             store16(&y[2 * c + v][p][0], relu16(acc[p][v] + load16(&y[2 * c + v][p][0])));
@@ -871,12 +925,17 @@ static kernel void conv1x1_128to256_7x7_add_relu__avx512_13x32(
         unroll (int p = 0; p < 12; p++)
             unroll (int v = 0; v < 2; v++) {
                 acc2[p][v] = load16(&b[32 * c + 16 * v]);
+                prefetch(&y[2 * c + v][12 * t + p + 13][0]);
             }
-        for (int ib = 0; ib < 8; ib++)
+        for (int ib = 0; ib < 8; ib++) {
+            unroll (int j = 0; j < 8; j++) {
+                prefetch2((const void *)((intptr_t)w + (2 * c + 2) * 8192 + (64 * t + 8 * ib + j + 64) * 64));
+            }
             for (int i = 0; i < 16; i++) {
                 f32x16 wv2[2][1];
                 unroll (int v = 0; v < 2; v++) {
                     wv2[v][0] = load16(&w[2 * c + v][ib][i][0]);
+                    prefetch((const void *)((intptr_t)w + (2 * c + v) * 8192 + (ib) * 1024 + (i + 64) * 64));
                 }
                 unroll (int p = 0; p < 12; p++) {
                     f32x16 xs2 = splat16(x[ib][12 * t + p + 13][i]);
@@ -885,6 +944,7 @@ static kernel void conv1x1_128to256_7x7_add_relu__avx512_13x32(
                     }
                 }
             }
+        }
         unroll (int p = 0; p < 12; p++)
             unroll (int v = 0; v < 2; v++) {
                 store16(&y[2 * c + v][12 * t + p + 13][0],

@@ -53,6 +53,7 @@
  *
  * unroll  a loop over constant bounds that must vanish: it indexes registers
  * fence   no load moves above it, so that loaded values do not pile up and push accumulators out of registers
+ * prefetch, prefetch2  ask for a cache line: close to the core, or into its second-level cache
  * renew   addresses made of this variable are computed again from here on; kept from before they fill registers too
  *
  * Names end in the number of lanes: fma16 works on f32x16, fma1 on f32. Infinities and NaN count: no -ffast-math. */
@@ -76,7 +77,8 @@ typedef float f32;
 #endif
 #define fence       __asm__ volatile("" ::: "memory")
 #define renew(v)    __asm__ volatile("" : "+r"(v))
-#define prefetch(p) __builtin_prefetch(p, 0, 3)
+#define prefetch(p)  __builtin_prefetch(p, 0, 3)
+#define prefetch2(p) __builtin_prefetch(p, 0, 2)
 
 inlined f32 bits_f32(uint32_t u) { f32 f; memcpy(&f, &u, sizeof f); return f; }
 inlined uint32_t f32_bits(f32 f) { uint32_t u; memcpy(&u, &f, sizeof u); return u; }

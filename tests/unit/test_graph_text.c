@@ -41,7 +41,7 @@ static void add_what_passes_add(struct fixture *f)
     conv->epilogue[1] = (struct epilogue){OP_silu, NULL};
     conv->epilogue[2] = (struct epilogue){OP_relu, NULL};
     conv->algorithm = ALGORITHM_spread;
-    conv->schedule = (struct schedule){4, 4, 16, 4, 2, 4, 64};
+    conv->schedule = (struct schedule){4, 4, 16, 4, 2, 4, 64, 3, 1};
     fc->algorithm = ALGORITHM_direct;
     graph_remove_dead(g);
     struct node *concat = NULL;
@@ -156,7 +156,7 @@ Test(graph_text, epilogue_algorithm_and_layout_are_read)
                                        "param @c.weight f32[32,32,1,1]\n"
                                        "input %x f32[32,8,8] c16 halo 1 own\n"
                                        "%y f32[32,8,8] c16 seg 16 in %z lead 2 = conv %x, @c.weight {k 1x1} | add %x | "
-                                       "relu {direct 1x14x32 band 4 chunk 2 depth 4 prefetch 64}\n"
+                                       "relu {direct 1x14x32 band 4 chunk 2 depth 4 prefetch 64 stream 3 ahead 1}\n"
                                        "%z f32[64,8,8] c16 own = concat %y, %x {axis 0} {view}\n"
                                        "output y = %z\n");
     cr_assert(g, "%s", fixture_report(&f));
@@ -169,6 +169,8 @@ Test(graph_text, epilogue_algorithm_and_layout_are_read)
     cr_assert_eq(y->algorithm, ALGORITHM_direct);
     cr_assert_eq(y->schedule.cols, 14);
     cr_assert_eq(y->schedule.prefetch, 64);
+    cr_assert_eq(y->schedule.stream, 3);
+    cr_assert_eq(y->schedule.ahead, 1);
     cr_assert_eq(y->type.layout.seg, 16);
     cr_assert_eq(y->storage, z->storage);
     cr_assert_eq(y->lead, 2);

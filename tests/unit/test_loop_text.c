@@ -51,7 +51,8 @@ Test(loop_text, a_built_kernel_prints)
                   *y = kernel_buffer(&b, DIR_OUT, "y", 2, (int64_t[]){56, 16});
     struct var *r = kernel_task(&b, "r", 14), *q = loop_begin(&b, VAR_FOR, "q", 0, 4);
     struct affine row = affine_add(var(r, 4), var(q, 1)), zero = affine_const(0);
-    emit_prefetch(&b, at(x, affine_plus(row, 4), zero));
+    emit_prefetch(&b, at(x, affine_plus(row, 4), zero), 1);
+    emit_prefetch(&b, at(x, affine_plus(row, 5), zero), 2);
     struct expr *v = emit_let(&b, "v", expr_load(&b, 16, at(x, row, zero)));
     if_begin(&b, row, 0, 50);
     struct expr *half = expr_op(&b, VOP_mul, v, expr_const(&b, 16, 0.1), NULL);
@@ -70,6 +71,7 @@ Test(loop_text, a_built_kernel_prints)
                            "    in x f32[56, 16]; out y f32[56, 16]; task r 0..14\n"
                            "    for q 0..4 {\n"
                            "        prefetch x[4r + q + 4, 0]\n"
+                           "        prefetch2 x[4r + q + 5, 0]\n"
                            "        let v f32x16 = load x[4r + q, 0]\n"
                            "        if 4r + q in 0..50 { store y[4r + q, 0] = relu(mul(v, 0.1)) }\n"
                            "        if 4r + q in 50..56 {\n"
