@@ -395,6 +395,13 @@ void emit_kernel(struct text *out, const struct kernel *kernel, const char *link
             text_add(out, "%*s(void)%s;\n", INDENT, "", kernel->task[i]->name);
         }
     }
+    for (int i = 0; i < kernel->n_local; i++) {
+        text_add(out, "%*s_Alignas(64) f32 %s", INDENT, "", kernel->local[i]->name);
+        for (int d = 0; d < kernel->local[i]->rank; d++) {
+            text_add(out, "[%lld]", (long long)kernel->local[i]->dim[d]);
+        }
+        text_add(out, ";\n");
+    }
     p.depth = 0;
     add_block(&p, kernel->body);
     put_line(&p, "}");

@@ -96,7 +96,8 @@ static struct node *victim(const struct graph *g, const struct node *n, const in
         for (int i = 0; i < n->n_in; i++)
             if (can_take_over(g, n, n->in[i], last_use))
                 return n->in[i];
-    if (n->algorithm == ALGORITHM_map || n->algorithm == ALGORITHM_direct || n->algorithm == ALGORITHM_spread)
+    if (n->algorithm == ALGORITHM_map || n->algorithm == ALGORITHM_direct || n->algorithm == ALGORITHM_spread ||
+        n->algorithm == ALGORITHM_winograd)
         for (int i = 0; i < n->n_epilogue; i++) {
             struct node *o = n->epilogue[i].operand;
             if (o && shape_equal(o->type.shape, n->type.shape) && can_take_over(g, n, o, last_use))

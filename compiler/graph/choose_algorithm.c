@@ -2,12 +2,13 @@
  *
  *   %t2 f32[128,56,56] = conv %t1, @conv2.w, @conv2.b {k 3x3 pad 1 groups 32} | relu
  *   %t2 f32[128,56,56] = conv %t1, @conv2.w, @conv2.b {k 3x3 pad 1 groups 32} | relu   {spread}
+ *   %t3 f32[64,56,56]  = conv %t2, @conv3.w, @conv3.b {k 3x3 pad 1}                    {winograd}
  *
  * The choice depends on shapes only, never on the target: a program for several processors shares one packed blob.
  * What no blocked lowering takes (permutations, odd concatenations, tensors of other ranks) falls back to `generic`, which
  * works on plain row-major values; choose_layout puts the conversions around it.
  */
-#include "graph/graph.h"
+#include "graph/winograd.h"
 
 enum { BLOCK = 16 };
 
@@ -33,8 +34,10 @@ static bool can_spread(const struct node *n)
     return in == out || (power_of_two(in) && power_of_two(out) && n->type.shape.dim[0] % (BLOCK * out / in) == 0);
 }
 
-static enum algorithm for_conv(const struct node *n)
+static enum algorithm for_conv(const struct node *n, const struct pass_context *c)
 {
+    if (winograd_size(n, c))
+        return ALGORITHM_winograd;
     return n->attrs.groups > 1 && can_spread(n) ? ALGORITHM_spread : ALGORITHM_direct;
 }
 
@@ -67,13 +70,13 @@ static enum algorithm for_pieces(const struct node *n)
 }
 
 /* [C,1,1] in blocks and [C] plain are the same bytes; all other reshapes need row-major values first, and are free then. */
-static enum algorithm for_node(const struct node *n)
+static enum algorithm for_node(const struct node *n, const struct pass_context *c)
 {
     switch (n->op) {
     case OP_input:
     case OP_constant:
     case OP_parameter: return ALGORITHM_NONE;
-    case OP_conv: return n->type.shape.rank == 3 ? for_conv(n) : ALGORITHM_generic;
+    case OP_conv: return n->type.shape.rank == 3 ? for_conv(n, c) : ALGORITHM_generic;
     case OP_linear: return n->type.shape.rank == 1 ? ALGORITHM_direct : ALGORITHM_generic;
     case OP_batch_norm:
     case OP_scale_shift: return n->type.shape.rank == 3 ? ALGORITHM_map : ALGORITHM_generic;
@@ -91,10 +94,9 @@ static enum algorithm for_node(const struct node *n)
 
 bool choose_algorithm(struct graph *g, struct pass_context *c)
 {
-    (void)c;
     for (size_t i = 0; i < g->n_node; i++) {
         struct node *n = g->node[i];
-        n->algorithm = for_node(n);
+        n->algorithm = for_node(n, c);
     }
     return true;
 }

@@ -10,6 +10,7 @@
  * without barriers; tiles of channels where they are large, so that every thread streams its own part of them once.
  * The number of threads is not known here: the cut must suit 1, 2 and more, and the sums never depend on it.
  */
+#include "graph/winograd.h"
 #include "lower/lower.h"
 
 enum { TASKS_WANTED = 8, MAX_COLS = 28, LATENCY = 4, MAX_STREAM = 64 };
@@ -253,6 +254,7 @@ bool choose_schedule(struct graph *g, struct pass_context *c)
         case ALGORITHM_generic: break;
         case ALGORITHM_direct: schedule_direct(n, c->target); break;
         case ALGORITHM_spread: schedule_spread(n, c->target); break;
+        case ALGORITHM_winograd: schedule_winograd(n, c); break;
         case ALGORITHM_local: schedule_local(n, c->target); break;
         default: schedule_simple(n);
         }

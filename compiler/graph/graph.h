@@ -301,11 +301,16 @@ double **graph_eval(struct arena *, struct diags *, const struct graph *, struct
 
 /* ---- passes.def, pass.c ---- */
 struct target; /* targets/target.h */
+/* --winograd: where it is faster and exact enough (max_error), nowhere, or wherever it can be. */
+enum winograd_mode { WINOGRAD_AUTO, WINOGRAD_OFF, WINOGRAD_ALWAYS };
+extern const double winograd_default_error;
 struct pass_context {
     struct arena *module, *scratch;
     struct diags *diags;
     const struct target *target;
     int batch, threads;
+    enum winograd_mode winograd;
+    double max_error; /* of a layer, relative to its largest output; 0: the default */
     struct text *notes; /* what passes found that a reader of the network may want to know, a line each; NULL: nobody asks */
 };
 void pass_note(struct pass_context *, const char *format, ...) PRINTF(2, 3);

@@ -17,7 +17,7 @@
  * this order and the first one with a failure ends the check, so that one fault gives one message and later groups may
  * trust earlier ones.
  */
-#include "graph/graph.h"
+#include "graph/winograd.h"
 
 #include <math.h>
 #include <string.h>
@@ -348,6 +348,7 @@ static bool algorithm_fits(const struct node *node)
     case ALGORITHM_generic: return true;
     case ALGORITHM_direct: return node->op == OP_conv || node->op == OP_linear;
     case ALGORITHM_spread: return node->op == OP_conv && node->attrs.groups > 1;
+    case ALGORITHM_winograd: return winograd_can(node);
     case ALGORITHM_local: return node->op == OP_local_conv && node->in[1]->type.shape.rank == 3;
     case ALGORITHM_pool: return node->op == OP_max_pool || node->op == OP_avg_pool;
     case ALGORITHM_global_pool: return node->op == OP_global_avg_pool;

@@ -290,15 +290,6 @@ int64_t kernel_touches(const struct kernel *kernel, const struct buffer *buffer,
 
 /* ---- conflicts ---- */
 
-static int64_t buffer_bytes(const struct buffer *buffer)
-{
-    int64_t bytes = sizeof(float);
-    for (int d = 0; d < buffer->rank; d++) {
-        bytes *= buffer->dim[d];
-    }
-    return bytes;
-}
-
 /* Two views of one memory have common coordinates where they differ in the first dimension alone, by whole steps of
  * it. */
 static bool shift_between(const struct buffer *a, int64_t lead_a, const struct buffer *b, int64_t lead_b,

@@ -39,13 +39,27 @@ struct kernel *kernel_end(struct builder *b)
 
 struct buffer *kernel_buffer(struct builder *b, enum direction dir, const char *name, int rank, const int64_t *dim)
 {
-    assert(b->kernel->n_buffer < MAX_BUFFERS && rank >= 1 && rank <= MAX_BUFFER_RANK);
+    struct kernel *k = b->kernel;
+    assert(rank >= 1 && rank <= MAX_BUFFER_RANK);
+    assert(dir == DIR_LOCAL ? k->n_local < MAX_LOCALS : k->n_buffer < MAX_BUFFERS);
     struct buffer *buffer = NEW(b->arena, struct buffer);
     *buffer = (struct buffer){.name = intern(name), .dir = dir, .element = ELEMENT_F32, .rank = rank};
     for (int i = 0; i < rank; i++)
         buffer->dim[i] = dim[i];
-    b->kernel->buffer[b->kernel->n_buffer++] = buffer;
+    if (dir == DIR_LOCAL)
+        k->local[k->n_local++] = buffer;
+    else
+        k->buffer[k->n_buffer++] = buffer;
     return buffer;
+}
+
+int64_t buffer_bytes(const struct buffer *buffer)
+{
+    int64_t bytes = sizeof(float);
+    for (int d = 0; d < buffer->rank; d++) {
+        bytes *= buffer->dim[d];
+    }
+    return bytes;
 }
 
 static struct var *new_var(struct builder *b, enum var_kind kind, const char *name, int64_t lo, int64_t hi)

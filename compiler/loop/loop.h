@@ -46,9 +46,9 @@ struct vtype { /* value in a register: lanes 1 is a scalar */
     int lanes;
     bool is_index;
 };
-enum direction { DIR_IN, DIR_OUT, DIR_INOUT };
+enum direction { DIR_IN, DIR_OUT, DIR_INOUT, DIR_LOCAL };
 enum { MAX_BUFFER_RANK = 8 };
-struct buffer { /* a kernel's parameter */
+struct buffer { /* a kernel's parameter; DIR_LOCAL: scratch of one task, on its stack, with nothing in it to begin with */
     const char *name;
     enum direction dir;
     enum element element;
@@ -128,12 +128,15 @@ struct stmt {
     const char *text;       /* STMT_COMMENT */
 };
 
-enum { MAX_BUFFERS = 40, MAX_TASKS = 2 };
+enum { MAX_BUFFERS = 40, MAX_TASKS = 2, MAX_LOCALS = 4 };
+#define MAX_LOCAL_BYTES (512 << 10) /* of a kernel's locals together: threads have stacks of a few MB */
 struct kernel {
     const char *name;    /* what__how, unique in the program */
     const char *comment; /* lines: equation, tile */
     struct buffer *buffer[MAX_BUFFERS];
     int n_buffer;
+    struct buffer *local[MAX_LOCALS]; /* no arguments: calls do not know them */
+    int n_local;
     struct var *task[MAX_TASKS]; /* kernel's last parameters */
     int n_task;
     struct stmt *body;
@@ -179,6 +182,7 @@ struct stage { /* tasks shared out statically over threads: images x tasks */
 enum pack_kind {
     PACK_PANELS, /* conv, linear [O, I/g, kh, kw] -> [O blocks][I' ][kh][kw]... see weights/pack.c */
     PACK_SPREAD,
+    PACK_WINOGRAD, /* [O, I/g, 3, 3] -> [O blocks][points][I blocks][16][16] */
     PACK_VECTOR, /* [C] -> [blocks * 16], pad lanes zero */
     PACK_TURNED, /* [O, I] -> [I, O], padded as a plain one */
     PACK_PLAIN   /* row-major, padded to a multiple of 16 */
@@ -229,6 +233,7 @@ struct builder {
 struct builder kernel_begin(struct arena *, const char *name);
 struct kernel *kernel_end(struct builder *); /* all blocks must be closed */
 struct buffer *kernel_buffer(struct builder *, enum direction, const char *name, int rank, const int64_t *dim);
+int64_t buffer_bytes(const struct buffer *);
 struct var *kernel_task(struct builder *, const char *name, int64_t n);
 struct var *loop_begin(struct builder *, enum var_kind, const char *name, int64_t lo, int64_t hi); /* for or unroll */
 void if_begin(struct builder *, struct affine, int64_t lo, int64_t hi);

@@ -64,6 +64,7 @@ struct machine {
     struct diags *diags;
     const struct kernel *kernel;
     float *const *data;
+    float *local[MAX_LOCALS];
     struct known_reg *reg;
     size_t n_reg, cap_reg;
     int64_t *now;                /* by id: the variable's value */
@@ -155,10 +156,11 @@ static struct spot spot_new(struct machine *m, float *data, const char *name, co
 static struct spot element_spot(struct machine *m, const struct element_ref *ref, int64_t width)
 {
     int i = 0;
-    while (m->kernel->buffer[i] != ref->buffer) {
+    bool local = ref->buffer->dir == DIR_LOCAL;
+    while ((local ? m->kernel->local : m->kernel->buffer)[i] != ref->buffer) {
         i++;
     }
-    return spot_new(m, m->data[i], ref->buffer->name, ref->at, ref->buffer->rank, ref->buffer->dim, 1, width);
+    return spot_new(m, local ? m->local[i] : m->data[i], ref->buffer->name, ref->at, ref->buffer->rank, ref->buffer->dim, 1, width);
 }
 
 static float *reg_data(struct machine *m, const struct reg *reg, int64_t *floats)
@@ -450,6 +452,10 @@ bool kernel_eval(struct diags *diags, const struct kernel *kernel, float *const 
     for (int i = 0; i < kernel->n_task; i++) {
         assert(kernel->task[i]->lo <= task[i] && task[i] < kernel->task[i]->hi);
         m.now[kernel->task[i]->id] = task[i];
+    }
+    for (int i = 0; i < kernel->n_local; i++) {
+        size_t bytes = (size_t)buffer_bytes(kernel->local[i]);
+        m.local[i] = memset(arena_alloc(arena, bytes), 0xff, bytes); /* LOOP_POISON */
     }
     run(&m, translate_block(&m, kernel->body));
     arena_free(arena);

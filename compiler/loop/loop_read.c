@@ -503,9 +503,9 @@ static void read_buffer(struct reader *r, enum direction dir)
     expect(r, "f32");
     expect(r, "[");
     do {
-        if (rank == MAX_BUFFER_RANK || r->b.kernel->n_buffer == MAX_BUFFERS) {
-            fail(r, CHECK_loop_sizes, r->pos, r->pos, "a kernel has at most %d buffers of %d dimensions", MAX_BUFFERS,
-                 MAX_BUFFER_RANK);
+        if (rank == MAX_BUFFER_RANK || r->b.kernel->n_buffer == MAX_BUFFERS || r->b.kernel->n_local == MAX_LOCALS) {
+            fail(r, CHECK_loop_sizes, r->pos, r->pos, "a kernel has at most %d buffers and %d locals, of %d dimensions",
+                 MAX_BUFFERS, MAX_LOCALS, MAX_BUFFER_RANK);
             return;
         }
         dim[rank++] = read_size(r);
@@ -550,6 +550,8 @@ struct kernel *read_kernel_body(struct reader *r)
             read_buffer(r, DIR_OUT);
         } else if (accept(r, "inout")) {
             read_buffer(r, DIR_INOUT);
+        } else if (accept(r, "local")) {
+            read_buffer(r, DIR_LOCAL);
         } else if (accept(r, "task")) {
             read_task(r);
         } else {

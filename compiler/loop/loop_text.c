@@ -24,10 +24,10 @@ const char *vop_name(enum vop op)
 
 bool loop_name_is_valid(const char *name)
 {
-    static const char *const words[] = {"kernel", "in",    "out",   "inout",    "task",   "for",   "unroll",
-                                        "if",     "reg",   "let",   "store",    "load",   "loadu", "splat",
-                                        "pick",   "lanes", "fence", "prefetch", "prefetch2", "zero",   "inf",   "nan",
-                                        "from",   "at",    "f32",   "i32",      "storeu", "lane",  "of"};
+    static const char *const words[] = {"kernel", "in",       "out",   "inout", "task",  "for",      "unroll", "if",
+                                        "reg",    "let",      "store", "load",  "loadu", "splat",    "pick",   "lanes",
+                                        "fence",  "prefetch", "zero",  "inf",   "nan",   "from",     "at",     "f32",
+                                        "i32",    "storeu",   "lane",  "of",    "local", "prefetch2"};
     if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || *name == '_')) {
         return false;
     }
@@ -339,26 +339,33 @@ static void put_item(struct text *out, size_t *line, bool first, const char *ite
     text_add(out, "%s", item);
 }
 
+static const char *buffer_text(struct arena *arena, const struct buffer *buffer)
+{
+    static const char *const direction[] = {"in", "out", "inout", "local"};
+    struct text item = {.arena = arena};
+    text_add(&item, "%s %s f32", direction[buffer->dir], buffer->name);
+    for (int d = 0; d < buffer->rank; d++) {
+        text_add(&item, "%s%lld", d ? ", " : "[", (long long)buffer->dim[d]);
+    }
+    text_add(&item, "]");
+    return text_string(&item);
+}
+
 static void put_params(struct text *out, const struct kernel *kernel)
 {
-    static const char *const direction[] = {"in", "out", "inout"};
     size_t line = out->length;
     for (int i = 0; i < kernel->n_buffer; i++) {
-        const struct buffer *buffer = kernel->buffer[i];
-        struct text item = {.arena = out->arena};
-        text_add(&item, "%s %s f32", direction[buffer->dir], buffer->name);
-        for (int d = 0; d < buffer->rank; d++) {
-            text_add(&item, "%s%lld", d ? ", " : "[", (long long)buffer->dim[d]);
-        }
-        text_add(&item, "]");
-        put_item(out, &line, i == 0, text_string(&item));
+        put_item(out, &line, i == 0, buffer_text(out->arena, kernel->buffer[i]));
     }
     for (int i = 0; i < kernel->n_task; i++) {
         const char *item =
             arena_printf(out->arena, "task %s 0..%lld", kernel->task[i]->name, (long long)kernel->task[i]->hi);
         put_item(out, &line, i == 0 && kernel->n_buffer == 0, item);
     }
-    if (kernel->n_buffer + kernel->n_task > 0) {
+    for (int i = 0; i < kernel->n_local; i++) {
+        put_item(out, &line, i + kernel->n_buffer + kernel->n_task == 0, buffer_text(out->arena, kernel->local[i]));
+    }
+    if (kernel->n_buffer + kernel->n_task + kernel->n_local > 0) {
         text_add(out, "\n");
     }
 }
@@ -419,6 +426,9 @@ const char *kernel_canonical(struct arena *arena, const struct kernel *kernel)
     }
     for (int i = 0; i < kernel->n_task; i++) {
         rename_one(&r, &kernel->task[i]->name, 'v');
+    }
+    for (int i = 0; i < kernel->n_local; i++) {
+        rename_one(&r, &kernel->local[i]->name, 'l');
     }
     rename_block(&r, kernel->body);
     put_params(&out, kernel);

@@ -2,7 +2,7 @@
  * or 1 is not looked at further.
  *
  *   0  loop_sizes          bounds, extents and coefficients are in a range in which nothing below overflows;
- *                          unrolled code is of a sensible size
+ *                          unrolled code is of a sensible size, locals fit a stack
  *   1  loop_names          every name is declared once where it is visible (nothing is shadowed), before it is
  *      loop_types          used, and is no word of loop IR; lanes of an operation's arguments, of a set's register
  *      loop_direction      and of a store agree; every reference has as many subscripts as dimensions; `in` is
@@ -23,6 +23,9 @@
  *                          count it, and a loop that repeats it is allowed
  *   6  loop_aligned        `load`, `store` only where offset and coefficients are multiples of the lanes; picks
  *                          start a block
+ *
+ * Locals keep rules 0 to 3 and 6: they belong to the task, are stored and stored again in any order, and whether what is
+ * loaded was stored before the interpreter finds out.
  *
  * So each element of an out or inout buffer is written by exactly one task or by none, and no task reads what
  * another task of the same call writes: what is left for program_verify is what happens between calls. */
@@ -135,6 +138,23 @@ static void declare_buffer(struct verifier *v, const struct buffer *buffer)
         fail(v, CHECK_loop_sizes, "buffer %s has %d dimensions", buffer->name, buffer->rank);
     }
     declare(v, (struct visible){.name = buffer->name, .buffer = buffer});
+}
+
+static void check_locals(struct verifier *v)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < v->kernel->n_local; i++) {
+        int errors = diag_errors(v->diags);
+        declare_buffer(v, v->kernel->local[i]);
+        if (diag_errors(v->diags) == errors) {
+            bytes += buffer_bytes(v->kernel->local[i]);
+        }
+        if (bytes > MAX_LOCAL_BYTES) {
+            fail(v, CHECK_loop_sizes, "the locals up to %s take %lld bytes of stack, more than %d",
+                 v->kernel->local[i]->name, (long long)bytes, MAX_LOCAL_BYTES);
+            return;
+        }
+    }
 }
 
 static void check_affine(struct verifier *v, const struct affine *form)
@@ -524,6 +544,7 @@ bool kernel_verify(struct diags *diags, const struct kernel *kernel)
     for (int i = 0; i < kernel->n_task; i++) {
         declare_var(&v, kernel->task[i]);
     }
+    check_locals(&v);
     check_block(&v, kernel->body, 0);
     if (!failed(&v)) {
         struct accesses list = kernel_accesses(arena, kernel);

@@ -34,15 +34,6 @@ PRINTF(3, 4) static void fail(struct checker *c, enum check check, const char *f
     diag_error_file(c->diags, check, graph != NULL ? graph->name : "program", "%s", text_string(&text));
 }
 
-static int64_t buffer_bytes(const struct buffer *buffer)
-{
-    int64_t bytes = sizeof(float);
-    for (int d = 0; d < buffer->rank; d++) {
-        bytes *= buffer->dim[d];
-    }
-    return bytes;
-}
-
 static const char *call_name(const struct call *call)
 {
     return call->layer != NULL ? call->layer : call->kernel->name;

@@ -6,6 +6,7 @@
  *   direct   rows x cols x channels is the register tile. rows = 0: the map is taken as one row of positions (1 x 1 convolutions).
  *            band: output rows a task; chunk: tiles of channels a task.
  *   spread   the same; channels is one vector; chunk counts blocks.
+ *   winograd rows: outputs a side of a tile; cols tiles x channels is the register tile; band: rows of tiles; see winograd.c.
  *   local    cols x channels is the register tile: its blocks are those that use the same weights; chunk: blocks a task, in which those
  *            of all weights are whole.
  *   others   band: output rows a task; chunk: blocks a task.
@@ -45,8 +46,9 @@ struct lowering {
     struct buffer *out;
     struct buffer *operand[4]; /* of the epilogues, in order; `out` itself where the sum is made in place */
     bool flat;
-    const char *name[64]; /* registers declared so far: see fresh() */
+    struct { const char *name; int times; } name[64]; /* registers declared so far: see fresh() */
     int n_name;
+    struct stage *stage, **tail; /* of the kernels that are done */
 };
 
 static inline int64_t least_of(int64_t a, int64_t b)
@@ -64,6 +66,12 @@ struct buffer *use_value(struct lowering *, enum direction, const char *name, co
 struct buffer *use_rows(struct lowering *, enum direction, const char *name,
                         const struct node *value); /* plain, row-major */
 struct buffer *use_weights(struct lowering *, const char *name, struct pack, int rank, const int64_t *dim);
+/* Memory of the node's own, from one of its kernels to the next. */
+struct memory *scratch_memory(struct lowering *, const char *what, int64_t bytes);
+struct buffer *use_memory(struct lowering *, enum direction, const char *name, struct memory *, int rank,
+                          const int64_t *dim);
+/* A node of several kernels: what was built so far is one, called before the next. What it writes is not the node's value. */
+void next_kernel(struct lowering *, struct kernel *, const char *call_comment);
 /* Declares the buffers of the node's result and of its epilogues' operands. */
 void use_result(struct lowering *);
 
@@ -86,12 +94,17 @@ void store_result(struct lowering *, struct affine block, struct affine y, struc
 /* Zeros around rows [first, first + rows) of blocks [block, block + blocks) of the result, the border's rows where the band touches it. */
 void store_halo(struct lowering *, struct affine block, int64_t blocks, struct affine band, int64_t bands,
                 int64_t rows);
+/* The same for rows [first, first + rows) where bands are not alike; the rows above or below the map, too, if asked for
+ * (those above by band 0 alone, if there are several like this one). */
+void store_border(struct lowering *, struct affine block, int64_t blocks, struct affine first, int64_t rows, bool above,
+                  bool below, const struct affine *band);
 struct element_ref result_at(struct lowering *, struct buffer *, struct affine block, struct affine y, struct affine x,
                              struct affine lane);
 
 /* ---- the lowerings ---- */
 struct kernel *lower_direct(struct lowering *);
 struct kernel *lower_spread(struct lowering *);
+struct kernel *lower_winograd(struct lowering *);
 struct kernel *lower_local(struct lowering *);
 struct kernel *lower_pool(struct lowering *);
 struct kernel *lower_global_pool(struct lowering *);

@@ -10,7 +10,7 @@ static void add_epilogues(struct text *t, const struct node *n, const char *befo
 /* A product in register tiles, whose channels, map and tile make its name; in plain rows it is named as all others are. */
 static bool is_tiled(const struct node *n)
 {
-    return n->algorithm == ALGORITHM_direct || n->algorithm == ALGORITHM_spread;
+    return n->algorithm == ALGORITHM_direct || n->algorithm == ALGORITHM_spread || n->algorithm == ALGORITHM_winograd;
 }
 
 static void add_conv(struct text *t, const struct node *n)
@@ -52,6 +52,10 @@ const char *kernel_name(struct arena *arena, const struct node *n, const struct 
     text_add(&t, "__%s", target->isa);
     if (n->algorithm == ALGORITHM_spread)
         text_add(&t, "_spread");
+    if (n->algorithm == ALGORITHM_winograd) {
+        text_add(&t, "_winograd%d_%dx%d", n->schedule.rows, n->schedule.cols, n->schedule.channels);
+        return text_string(&t);
+    }
     if (is_tiled(n) || n->algorithm == ALGORITHM_local) {
         if (n->schedule.rows)
             text_add(&t, "_%dx%dx%d", n->schedule.rows, n->schedule.cols, n->schedule.channels);
@@ -128,6 +132,11 @@ const char *kernel_comment(struct arena *arena, const struct node *n)
         text_add(&t, op == OP_add ? " + e" : op == OP_mul ? " * e" : " | %s", op_info(op)->name);
     }
     const struct schedule *s = &n->schedule;
+    if (n->algorithm == ALGORITHM_winograd) {
+        text_add(&t, "\nWinograd F(%dx%d,3x3), %d rows of tiles at a time; register tile %d tiles x %d channels", s->rows,
+                 s->rows, s->band, s->cols, s->channels);
+        return text_string(&t);
+    }
     if (is_tiled(n) || n->algorithm == ALGORITHM_local) {
         if (s->rows)
             text_add(&t, "\ntile %d rows x %d columns x %d channels", s->rows, s->cols, s->channels);

@@ -1,5 +1,6 @@
 /* The kit of the lowerings: covering an extent with tiles, arguments with their place in memory, epilogues, borders.
  * A lowering adds its reduction; tails and epilogues are written here once. */
+#include <assert.h>
 #include <string.h>
 
 #include "lower/lower.h"
@@ -23,12 +24,16 @@ struct expr *zero_of(struct lowering *l, int lanes)
 
 const char *fresh(struct lowering *l, const char *name)
 {
-    int n = 1;
+    int i = 0;
     name = intern(name);
-    for (int i = 0; i < l->n_name; i++)
-        n += l->name[i] == name;
-    if (l->n_name < (int)LENGTH(l->name))
-        l->name[l->n_name++] = name;
+    while (i < l->n_name && l->name[i].name != name)
+        i++;
+    if (i == l->n_name) {
+        assert(i < (int)LENGTH(l->name));
+        l->name[l->n_name++].name = name;
+        l->name[i].times = 0;
+    }
+    int n = ++l->name[i].times;
     return n == 1 ? name : intern_printf("%s%d", name, n);
 }
 
@@ -111,6 +116,28 @@ struct buffer *use_weights(struct lowering *l, const char *name, struct pack pac
     p->weights_bytes += (elements * 4 + 63) / 64 * 64;
     PUSH(p->arena, p->pack, p->n_pack, p->cap_pack, pack);
     return declare(l, DIR_IN, name, rank, dim, (struct argument){pack.memory, 0});
+}
+
+struct memory *scratch_memory(struct lowering *l, const char *what, int64_t bytes)
+{
+    struct program *p = l->program;
+    struct memory *m = NEW(p->arena, struct memory);
+    *m = (struct memory){.name = arena_printf(p->arena, "%s.%s", l->node->name, what),
+                         .kind = MEMORY_WORKSPACE,
+                         .bytes = bytes,
+                         .id = (int)p->graph->n_node + l->node->id, /* no storage's */
+                         .first = -1,
+                         .last = -1,
+                         .per_image = true,
+                         .layout = arena_printf(p->arena, "f32[%lld]", (long long)bytes / 4)};
+    PUSH(p->arena, p->memory, p->n_memory, p->cap_memory, m);
+    return m;
+}
+
+struct buffer *use_memory(struct lowering *l, enum direction dir, const char *name, struct memory *m, int rank,
+                          const int64_t *dim)
+{
+    return declare(l, dir, name, rank, dim, (struct argument){m, 0});
 }
 
 static bool same_place(const struct node *a, const struct node *b)
@@ -229,6 +256,26 @@ static void zero_rows(struct lowering *l, struct affine block, int64_t first)
     zero_at(l, block, affine_plus(y, first), x);
     end(l, x);
     end(l, y);
+}
+
+void store_border(struct lowering *l, struct affine block, int64_t blocks, struct affine first, int64_t rows, bool above,
+                  bool below, const struct affine *band)
+{
+    int halo = l->node->type.layout.halo;
+    if (!halo || l->out->dir == DIR_INOUT)
+        return;
+    emit_comment(&l->build, "border");
+    struct affine b = loop(l, VAR_FOR, "hb", blocks), at_block = affine_add(block, b);
+    zero_sides(l, at_block, first, rows);
+    if (above && band)
+        if_begin(&l->build, *band, 0, 1);
+    if (above)
+        zero_rows(l, at_block, 0);
+    if (above && band)
+        block_end(&l->build);
+    if (below)
+        zero_rows(l, at_block, halo + l->node->type.shape.dim[1]);
+    end(l, b);
 }
 
 void store_halo(struct lowering *l, struct affine block, int64_t blocks, struct affine band, int64_t bands,

@@ -1,11 +1,11 @@
-/* The whole graph: a memory for every storage, a kernel and a stage for every node that computes, in order. Sharing of equal
+/* The whole graph: a memory for every storage, a kernel (or several) and a stage for every node that computes, in order. Sharing of equal
  * kernels, barriers and addresses come later, as passes of their own. */
 #include "lower/lower.h"
 
 static struct kernel *(*const lowering_of[ALGORITHM_COUNT])(struct lowering *) = {
     [ALGORITHM_direct] = lower_direct,           [ALGORITHM_spread] = lower_spread, [ALGORITHM_pool] = lower_pool,
     [ALGORITHM_global_pool] = lower_global_pool, [ALGORITHM_map] = lower_map,       [ALGORITHM_convert] = lower_convert,
-    [ALGORITHM_generic] = lower_generic,         [ALGORITHM_local] = lower_local,
+    [ALGORITHM_generic] = lower_generic,         [ALGORITHM_local] = lower_local,   [ALGORITHM_winograd] = lower_winograd,
 };
 
 static struct memory *add_memory(struct program *p, const struct node *owner, enum memory_kind kind, int index)
@@ -70,21 +70,40 @@ static void add_memories(struct program *p, struct graph *g)
     }
 }
 
-static struct call *lower_node(struct program *p, struct node *n, const struct target *t)
+static void add_stage(struct lowering *l, struct kernel *k, const char *comment, const struct node *result)
+{
+    struct program *p = l->program;
+    struct call *c = NEW(p->arena, struct call);
+    struct stage *s = *l->tail = NEW(p->arena, struct stage);
+    l->tail = &s->next;
+    k->id = (int)p->n_kernel;
+    PUSH(p->arena, p->kernel, p->n_kernel, p->cap_kernel, k);
+    *c = (struct call){.kernel = k, .comment = comment, .layer = l->node->name, .node = result};
+    for (int i = 0; i < k->n_buffer; i++)
+        c->arg[i] = l->arg[i];
+    *s = (struct stage){.n_task = k->n_task, .call = c};
+    for (int i = 0; i < s->n_task; i++)
+        s->task[i] = k->task[i]->hi;
+}
+
+void next_kernel(struct lowering *l, struct kernel *k, const char *call_comment)
+{
+    add_stage(l, k, call_comment, NULL);
+    l->build = kernel_begin(l->program->arena, kernel_name(l->program->arena, l->node, l->target));
+    l->n_name = 0;
+}
+
+static struct stage *lower_node(struct program *p, struct node *n, const struct target *t)
 {
     struct lowering l = {
         .program = p, .target = t, .node = n, .lanes = t->lanes, .vectors = BLOCK / t->lanes, .zero = affine_const(0)};
+    l.tail = &l.stage;
     l.build = kernel_begin(p->arena, kernel_name(p->arena, n, t));
     struct kernel *k = lowering_of[n->algorithm](&l);
     k->comment = kernel_comment(p->arena, n);
     k->macs = node_macs(n);
-    k->id = (int)p->n_kernel;
-    PUSH(p->arena, p->kernel, p->n_kernel, p->cap_kernel, k);
-    struct call *c = NEW(p->arena, struct call);
-    *c = (struct call){.kernel = k, .comment = call_comment(p->arena, n), .layer = n->name, .node = n};
-    for (int i = 0; i < k->n_buffer; i++)
-        c->arg[i] = l.arg[i];
-    return c;
+    add_stage(&l, k, call_comment(p->arena, n), n);
+    return l.stage;
 }
 
 /* What has a name and a place, but is made by no kernel. Constants are no results. */
@@ -95,15 +114,6 @@ static void add_view(struct program *p, const struct node *n, int after)
         return;
     v.comment = view_comment(p->arena, n);
     PUSH(p->arena, p->view, p->n_view, p->cap_view, v);
-}
-
-static struct stage *one_stage(struct program *p, struct call *c)
-{
-    struct stage *s = NEW(p->arena, struct stage);
-    *s = (struct stage){.n_task = c->kernel->n_task, .call = c};
-    for (int i = 0; i < s->n_task; i++)
-        s->task[i] = c->kernel->task[i]->hi;
-    return s;
 }
 
 struct program *lower(struct graph *g, struct pass_context *c)
@@ -118,9 +128,9 @@ struct program *lower(struct graph *g, struct pass_context *c)
             add_view(p, n, (int)calls);
             continue;
         }
-        *tail = one_stage(p, lower_node(p, n, c->target));
-        tail = &(*tail)->next;
-        calls++;
+        *tail = lower_node(p, n, c->target);
+        for (; *tail; tail = &(*tail)->next)
+            calls++;
     }
     return p;
 }

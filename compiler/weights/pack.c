@@ -2,6 +2,8 @@
  *
  *   PACK_PANELS  [O, I/g, kh, kw] -> [blocks of outputs][blocks of inputs][kh][kw][inputs of a block][16]
  *   PACK_SPREAD  [O, I/g, kh, kw] -> [blocks of outputs][inputs of a group][kh][kw][16]
+ *   PACK_WINOGRAD [O, I/g, 3, 3] -> [blocks of outputs][36 or 16 points][blocks of inputs][inputs of a block][16]: G g G^T
+ *                in double, rounded once (Lavin and Gray, 2015)
  *   PACK_VECTOR  [C] -> [blocks * 16]
  *   PACK_TURNED  [O, I] -> [I][O]
  *   PACK_PLAIN   as it is, zeros up to a multiple of 16
@@ -50,6 +52,43 @@ static void pack_spread(const struct pack *p, const double *from, float *to)
                 }
 }
 
+/* u = G g G^T, `points` points a side. */
+static void transform_kernel(int64_t points, const double *g, double *u)
+{
+    static const double four[4][3] = {{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}},
+                        six[6][3] = {{1. / 4, 0, 0},
+                                     {-1. / 6, -1. / 6, -1. / 6},
+                                     {-1. / 6, 1. / 6, -1. / 6},
+                                     {1. / 24, 1. / 12, 1. / 6},
+                                     {1. / 24, -1. / 12, 1. / 6},
+                                     {0, 0, 1}};
+    const double(*G)[3] = points == 4 ? four : six;
+    for (int64_t i = 0; i < points; i++) {
+        double row[3];
+        for (int c = 0; c < 3; c++)
+            row[c] = G[i][0] * g[c] + G[i][1] * g[3 + c] + G[i][2] * g[6 + c];
+        for (int64_t j = 0; j < points; j++)
+            *u++ = row[0] * G[j][0] + row[1] * G[j][1] + row[2] * G[j][2];
+    }
+}
+
+static void pack_winograd(const struct pack *p, const double *from, float *to)
+{
+    struct conv_dims d = conv_dims(p->node);
+    int64_t points = p->dim[1], oc = d.oc * d.groups, inputs = d.ib * BLOCK;
+    for (int64_t ob = 0; ob < d.groups * d.ob; ob++, to += points * inputs * BLOCK)
+        for (int64_t i = 0; i < inputs * BLOCK; i++) {
+            int64_t lane = i % BLOCK, at = i / BLOCK, o = channel_at(p->out, oc, ob, lane);
+            int64_t ic = d.groups == 1 ? channel_at(p->in, d.ic, at / BLOCK, at % BLOCK) : at < d.ic ? at : -1;
+            double u[36];
+            if (o < 0 || ic < 0)
+                continue; /* zeros are there */
+            transform_kernel(points == 16 ? 4 : 6, from + (o * d.ic + ic) * 9, u);
+            for (int64_t xi = 0; xi < points; xi++)
+                to[xi * inputs * BLOCK + i] = (float)u[xi];
+        }
+}
+
 static void pack_vector(const struct pack *p, const double *from, float *to)
 {
     int64_t channels = p->param->shape.dim[0];
@@ -72,6 +111,7 @@ static void pack_one(const struct pack *p, const double *from, float *to)
     switch (p->kind) {
     case PACK_PANELS: pack_panels(p, from, to); break;
     case PACK_SPREAD: pack_spread(p, from, to); break;
+    case PACK_WINOGRAD: pack_winograd(p, from, to); break;
     case PACK_VECTOR: pack_vector(p, from, to); break;
     case PACK_TURNED: pack_turned(&p->param->shape, from, to); break;
     case PACK_PLAIN:

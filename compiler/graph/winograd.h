@@ -1,0 +1,13 @@
+/* When Winograd's convolution is taken, and how it is cut: see winograd.c. */
+#ifndef NETC_GRAPH_WINOGRAD_H
+#define NETC_GRAPH_WINOGRAD_H
+
+#include "graph/graph.h"
+
+/* Could the lowering compute it: 3 x 3, stride and dilation 1, over a map, groups that begin blocks? */
+bool winograd_can(const struct node *);
+/* Outputs a side of a tile, 4 or 2, of the form that is fastest among those that are exact enough; 0: another algorithm. */
+int winograd_size(const struct node *, const struct pass_context *);
+void schedule_winograd(struct node *, const struct pass_context *);
+
+#endif

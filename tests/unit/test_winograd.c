@@ -1,0 +1,84 @@
+/* Winograd's convolution on every target: odd maps, paddings, channels that fill no block, groups, epilogues, several
+ * kernels a node; F(2x2,3x3) exactly, on small integers, F(4x4,3x3) and F(2x2,3x3) within their stated errors.
+ */
+#include "graph/winograd.h"
+#include "program_case.h"
+
+struct conv_case {
+    int ic, h, w, oc, py, px, groups;
+    const char *more; /* a: add what was there before, r: relu */
+};
+
+/* input -> relu -> 3x3 (-> add the input) (-> relu) -> another convolution, which wants a border or not */
+static const char *conv_text(struct arena *arena, const struct conv_case *c)
+{
+    struct fixture f = {.arena = arena, .diags = diags_new(arena), .graph = graph_new(arena, "conv", "conv.net")};
+    struct node *x = fixture_relu(&f, fixture_input(&f, "x", (struct shape){3, {c->ic, c->h, c->w}}), "");
+    struct attrs attrs = {.kernel = {3, 3},
+                          .stride = {1, 1},
+                          .pad = {c->py, c->px},
+                          .dilation = {1, 1},
+                          .groups = c->groups,
+                          .out = c->oc};
+    struct node *y = fixture_add(&f, OP_conv, x, NULL, attrs, "conv");
+    cr_assert(y, "%s", fixture_report(&f));
+    y = fixture_params(&f, y);
+    if ((c->ic + c->h) % 2 == 0) {
+        y->param[1] = graph_param(f.graph, "conv.bias", (struct shape){1, {c->oc}}, nowhere);
+    }
+    if (strchr(c->more, 'a')) {
+        y = fixture_add(&f, OP_add, y, x, (struct attrs){0}, "");
+        cr_assert(y, "%s", fixture_report(&f));
+    }
+    y = strchr(c->more, 'r') ? fixture_relu(&f, y, "") : y;
+    fixture_output(&f, "y", y);
+    fixture_output(&f, "next", fixture_conv(&f, y, "next", 3, (c->h + c->w) % 2 ? 3 : 1, 1, 1));
+    return fixture_text(&f, f.graph);
+}
+
+static void check_all(const struct conv_case *c, size_t n, int batch)
+{
+    winograd_mode = WINOGRAD_ALWAYS;
+    for (size_t i = 0; i < n; i++) {
+        for (int exact = 0; exact < 2; exact++) {
+            struct arena *arena = arena_new("case");
+            const char *text = conv_text(arena, &c[i]), *why = try_targets(arena, text, batch, exact);
+            cr_expect(!why, "%s\n%s", why, text);
+            arena_free(arena);
+        }
+    }
+}
+
+Test(winograd, maps)
+{
+    static const struct conv_case c[] = {
+        {16, 8, 8, 16, 1, 1, 1, "r"},  {5, 7, 7, 17, 1, 1, 1, "r"},   {33, 5, 9, 15, 1, 1, 1, ""},
+        {26, 13, 6, 26, 1, 1, 1, "ar"}, {16, 14, 15, 32, 0, 0, 1, "r"}, {7, 3, 3, 6, 0, 0, 1, ""},
+        {16, 4, 11, 48, 1, 0, 1, "r"}, {20, 10, 5, 20, 2, 2, 1, ""},   {6, 1, 1, 5, 1, 1, 1, "r"},
+        {17, 2, 3, 34, 1, 1, 1, ""},   {16, 26, 4, 16, 1, 1, 1, "ra"},  {13, 6, 6, 80, 1, 1, 1, "r"},
+    };
+    check_all(c, LENGTH(c), 1);
+}
+
+Test(winograd, groups)
+{
+    static const struct conv_case c[] = {
+        {32, 7, 7, 32, 1, 1, 2, "r"},  {64, 6, 5, 32, 1, 1, 4, ""},   {52, 5, 7, 52, 1, 1, 2, "ar"},
+        {36, 9, 4, 36, 1, 1, 3, "r"}, {96, 4, 4, 192, 1, 1, 3, "r"}, {26, 6, 13, 38, 0, 0, 2, ""},
+    };
+    check_all(c, LENGTH(c), 1);
+}
+
+/* Weights beyond a share of the second-level cache: the input is transformed by a kernel of its own. */
+Test(winograd, heavy)
+{
+    static const struct conv_case c[] = {
+        {64, 7, 7, 112, 1, 1, 1, "r"}, {104, 5, 6, 104, 1, 1, 1, "a"}, {130, 3, 4, 136, 1, 1, 1, "r"}};
+    check_all(c, LENGTH(c), 1);
+}
+
+Test(winograd, batch)
+{
+    static const struct conv_case c[] = {{26, 9, 7, 26, 1, 1, 1, "ar"}, {80, 6, 5, 112, 1, 1, 1, "r"}};
+    check_all(c, LENGTH(c), 3);
+}
