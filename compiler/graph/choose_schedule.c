@@ -121,9 +121,28 @@ static void choose_stream(struct schedule *s, const struct conv_dims *d)
 {
     int64_t width = s->rows ? d->ow : d->oh * d->ow, height = s->rows ? s->band : 1;
     int64_t tiles = height * ((width + s->cols - 1) / s->cols), inputs = d->lanes_in ? d->lanes_in : d->block;
-    int64_t lines = (s->channels / BLOCK * d->kh * d->kw * inputs + tiles - 1) / tiles;
-    if (s->prefetch && lines <= MAX_STREAM)
+    int64_t panels = s->depth ? 1 : s->channels / BLOCK;
+    int64_t lines = (panels * d->kh * d->kw * inputs + tiles - 1) / tiles;
+    if ((s->prefetch || s->depth) && lines <= MAX_STREAM)
         s->stream = (int)lines;
+}
+
+/* Few positions, large weights: slices of the reduction whose weights, inputs and sums are near together. */
+static void choose_depth(struct schedule *s, const struct node *n, const struct conv_dims *d, int64_t weight_bytes,
+                         const struct target *t)
+{
+    int64_t positions = (s->rows ? s->band : d->oh) * d->ow, blocks = s->channels / BLOCK;
+    bool whole = d->ic % BLOCK == 0 && !n->in[0]->type.layout.seg && !d->lanes_in;
+    if (!s->prefetch || !whole || blocks < 1 || positions > 64 || positions <= s->cols || weight_bytes <= t->l2 / 2)
+        return;
+    int64_t seen = d->kh * d->kw == 1 ? d->oh * d->ow : d->ih * d->iw;
+    int64_t a_slice = d->kh * d->kw * blocks * BLOCK * BLOCK * 4 + seen * BLOCK * 4, depth = 1;
+    while (2 * depth < d->ib && d->ib % (2 * depth) == 0 && 2 * depth * a_slice + positions * blocks * 64 <= t->l1)
+        depth *= 2;
+    if (depth >= d->ib)
+        return;
+    s->depth = (int)depth;
+    s->prefetch = 0; /* the stream brings the next slice right to the core */
 }
 
 static void schedule_direct(struct node *n, const struct target *t)
@@ -158,6 +177,7 @@ static void schedule_direct(struct node *n, const struct target *t)
     int64_t tasks = d.groups > 1 ? d.groups / s->chunk : (tiles + s->chunk - 1) / s->chunk;
     if (tasks < TASKS_WANTED && !is_flat)
         s->band = (int)choose_band(d.oh, (TASKS_WANTED + tasks - 1) / tasks);
+    choose_depth(s, n, &d, weight_bytes, t);
     choose_stream(s, &d);
 }
 

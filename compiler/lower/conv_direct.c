@@ -8,6 +8,11 @@
  *
  *   for iq { unroll p { xv[p] = x[.., 4iq] }; unroll i 0..4 { wv = w[.., 4iq + i]; unroll p { acc[p] += lane i of xv[p] * wv } } }
  *
+ * Large weights for few positions (depth): a slice of the reduction at a time for all positions, whose sums wait in memory, so that
+ * each weight comes from far once and is near for all of them:
+ *
+ *   for o { sums = bias; for ks, q, t { acc = sums; for ib in slice, .. { .. }; sums = acc; last slice: y = acc } }
+ *
  * Any stride, dilation, kernel and group width of whole blocks (or a fraction of one on the input's side). Padding is the border
  * of the input. Few input channels (pixels): the reduction runs over the row of kernel columns and channels at once.
  */
@@ -22,6 +27,8 @@ struct direct {
     struct affine sub; /* which part of a block */
     bool pixels;
     int64_t quad; /* inputs a load, each used by its lane; 0: one at a time */
+    struct buffer *sums; /* in slices: of every position, what the slices before gave */
+    struct affine slice;
 };
 
 static int64_t rows_a_block(const struct direct *c) /* of weights */
@@ -201,6 +208,17 @@ static void fetch_stream(struct lowering *l, struct direct *c, const struct tile
     const struct conv_dims *d = &c->d;
     if (!c->s.stream)
         return;
+    if (c->sums) { /* of each panel the next slice; behind the last one lies the next tile's first */
+        struct step next = {affine_scale(affine_plus(c->slice, 1), c->s.depth), l->zero, l->zero, l->zero};
+        struct affine inside = affine_add(ib, affine_scale(c->slice, -c->s.depth));
+        struct affine share = affine_add(affine_scale(t->number, c->s.depth), inside);
+        struct affine v = loop(l, VAR_UNROLL, "v", t->nb), j = loop(l, VAR_UNROLL, "j", c->s.stream);
+        next.i = affine_add(affine_scale(share, c->s.stream), j);
+        emit_prefetch(&l->build, weight_at(c, affine_add(t->block, v), &next, l->zero), 1);
+        end(l, j);
+        end(l, v);
+        return;
+    }
     struct affine line = affine_scale(affine_add(affine_scale(t->number, d->ib), ib), c->s.stream);
     struct step first = {l->zero, l->zero, l->zero, line};
     struct affine j = loop(l, VAR_UNROLL, "j", c->s.stream);
@@ -267,6 +285,10 @@ static void reduce_segment(struct lowering *l, struct direct *c, const struct ti
 static void reduce(struct lowering *l, struct direct *c, const struct tile *t, struct reg *acc)
 {
     const struct conv_dims *d = &c->d;
+    if (c->sums) {
+        reduce_blocks(l, c, t, acc, affine_scale(c->slice, c->s.depth), c->s.depth, BLOCK);
+        return;
+    }
     if (c->pixels) {
         reduce_blocks(l, c, t, acc, l->zero, 1, d->kw * d->block);
         return;
@@ -280,6 +302,21 @@ static void reduce(struct lowering *l, struct direct *c, const struct tile *t, s
         reduce_segment(l, c, t, acc, affine_const(d->ic / seg * a_seg), d->ic % seg); /* the last one is not full */
 }
 
+static struct expr *bias(struct lowering *l, struct direct *c, const struct tile *t, struct affine v, struct affine u)
+{
+    struct affine channel = affine_add(affine_scale(affine_add(t->block, v), BLOCK), lane_of(l, c, u));
+    return expr_load(&l->build, l->lanes, at(c->b, channel));
+}
+
+/* In slices: where the sum of position p stands meanwhile. */
+static struct element_ref sum_at(struct lowering *l, struct direct *c, const struct tile *t, struct affine p,
+                                 struct affine v, struct affine u)
+{
+    struct affine row = affine_add(t->row, affine_scale(c->band, -c->s.band));
+    struct affine position = affine_add(affine_scale(row, c->d.ow), affine_add(t->col, p));
+    return at(c->sums, position, v, lane_of(l, c, u));
+}
+
 static void tile(struct lowering *l, struct direct *c, const struct tile *t)
 {
     struct builder *b = &l->build;
@@ -287,15 +324,35 @@ static void tile(struct lowering *l, struct direct *c, const struct tile *t)
         emit_reg(b, fresh(l, "acc"), vector(l->lanes), c->nu > 1 ? 3 : 2, (int64_t[]){t->cols, t->nb, c->nu});
     struct affine p = loop(l, VAR_UNROLL, "p", t->cols), v = loop(l, VAR_UNROLL, "v", t->nb),
                   u = loop(l, VAR_UNROLL, "u", c->nu);
-    struct affine channel = affine_add(affine_scale(affine_add(t->block, v), BLOCK), lane_of(l, c, u));
-    emit_set(b, accumulator(acc, p, v, u), expr_load(b, l->lanes, at(c->b, channel)));
+    emit_set(b, accumulator(acc, p, v, u),
+             c->sums ? expr_load(b, l->lanes, sum_at(l, c, t, p, v, u)) : bias(l, c, t, v, u));
     if (c->s.prefetch && !c->quad)
         fetch_operands(l, affine_add(t->block, v), t->row, affine_add(t->col, p));
     end(l, u), end(l, v), end(l, p);
     reduce(l, c, t, acc);
+    if (c->sums) {
+        p = loop(l, VAR_UNROLL, "p", t->cols), v = loop(l, VAR_UNROLL, "v", t->nb), u = loop(l, VAR_UNROLL, "u", c->nu);
+        emit_store(b, sum_at(l, c, t, p, v, u), expr_reg(b, accumulator(acc, p, v, u)), l->lanes);
+        end(l, u), end(l, v), end(l, p);
+        if_begin(b, c->slice, c->d.ib / c->s.depth - 1, c->d.ib / c->s.depth);
+    }
     p = loop(l, VAR_UNROLL, "p", t->cols), v = loop(l, VAR_UNROLL, "v", t->nb), u = loop(l, VAR_UNROLL, "u", c->nu);
     store_result(l, affine_add(t->block, v), t->row, affine_add(t->col, p), lane_of(l, c, u),
                  expr_reg(b, accumulator(acc, p, v, u)), l->lanes);
+    end(l, u), end(l, v), end(l, p);
+    if (c->sums)
+        block_end(b);
+}
+
+/* In slices: the sums begin with the bias. */
+static void begin_sums(struct lowering *l, struct direct *c, const struct tile *t)
+{
+    struct tile whole = *t;
+    whole.row = affine_scale(c->band, c->s.band);
+    whole.col = l->zero;
+    struct affine p = loop(l, VAR_FOR, "p", c->sums->dim[0]), v = loop(l, VAR_UNROLL, "v", t->nb),
+                  u = loop(l, VAR_UNROLL, "u", c->nu);
+    emit_store(&l->build, sum_at(l, c, &whole, p, v, u), bias(l, c, t, v, u), l->lanes);
     end(l, u), end(l, v), end(l, p);
 }
 
@@ -304,9 +361,14 @@ static void positions(struct lowering *l, struct direct *c, struct affine block,
 {
     int64_t width = l->flat ? c->d.oh * c->d.ow : c->d.ow;
     struct cover cols = cover(width, c->s.cols);
+    struct tile t = {.block = block, .nb = nb};
     c->sub = loop(l, VAR_FOR, "h", c->subs);
+    if (c->sums) {
+        begin_sums(l, c, &t);
+        c->slice = loop(l, VAR_FOR, "ks", c->d.ib / c->s.depth);
+    }
     struct affine q = l->flat ? l->zero : loop(l, VAR_FOR, "q", c->s.band);
-    struct tile t = {.block = block, .nb = nb, .row = affine_add(affine_scale(c->band, c->s.band), q)};
+    t.row = affine_add(affine_scale(c->band, c->s.band), q);
     for (int part = 0; part < 2; part++) {
         int64_t n = part ? cols.n_less : cols.n;
         if (!n)
@@ -320,6 +382,8 @@ static void positions(struct lowering *l, struct direct *c, struct affine block,
     }
     if (!l->flat)
         end(l, q);
+    if (c->sums)
+        end(l, c->slice);
     end(l, c->sub);
 }
 
@@ -405,6 +469,9 @@ struct kernel *lower_direct(struct lowering *l)
     c.quad = l->target->by_lane && c.d.lanes_in % l->lanes == 0 ? l->lanes : 0;
     use_buffers(l, &c);
     c.band = band_task(l, &c);
+    if (c.s.depth)
+        c.sums = kernel_buffer(&l->build, DIR_LOCAL, "sums", 3,
+                               (int64_t[]){l->flat ? c.d.oh * c.d.ow : c.s.band * c.d.ow, c.nb, BLOCK});
     if (c.d.groups > 1)
         grouped(l, &c);
     else
