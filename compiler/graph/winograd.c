@@ -53,7 +53,7 @@ bool winograd_can(const struct node *n)
 /* Multiply-adds that take as long as m's convolution of a group. */
 static double cost(const struct node *n, int m)
 {
-    const double a_weight = 19, input_4 = 430, output_4 = 340, input_2 = 190, output_2 = 110; /* multiply-adds in the time */
+    const double a_weight = 30, input_4 = 430, output_4 = 340, input_2 = 190, output_2 = 110; /* multiply-adds in the time */
     int64_t groups = n->attrs.groups, in = n->in[0]->type.shape.dim[0] / groups, out = n->type.shape.dim[0] / groups;
     int64_t oh = n->type.shape.dim[1], ow = n->type.shape.dim[2];
     double ins = (double)(ceiling(in, BLOCK) * BLOCK), outs = (double)(ceiling(out, BLOCK) * BLOCK);
