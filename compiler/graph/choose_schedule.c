@@ -171,11 +171,18 @@ static void schedule_direct(struct node *n, const struct target *t)
             return;
         s->band = (int)d.oh;
     }
-    s->chunk = tail && d.groups == 1 ? 1 : (int)choose_chunk(d.groups > 1 ? d.groups : tiles, 2 * TASKS_WANTED);
+    int64_t a_group = tiles / d.groups;
     if (d.lanes_in)
-        s->chunk = (int)(BLOCK / d.lanes_in); /* a task reads one block */
-    int64_t tasks = d.groups > 1 ? d.groups / s->chunk : (tiles + s->chunk - 1) / s->chunk;
-    if (tasks < TASKS_WANTED && !is_flat)
+        s->chunk = (int)(BLOCK / d.lanes_in * a_group); /* a task reads one block */
+    else if (d.groups >= TASKS_WANTED)
+        s->chunk = (int)(choose_chunk(d.groups, 2 * TASKS_WANTED) * a_group);
+    else if (tail)
+        s->chunk = d.groups > 1 ? (int)a_group : 1;
+    else
+        s->chunk = (int)choose_chunk(a_group, (2 * TASKS_WANTED + d.groups - 1) / d.groups);
+    int64_t tasks = tiles / s->chunk;
+    bool stream = weight_bytes > t->l2 / 4 && tasks >= TASKS_WANTED / 2; /* rather fewer tasks than weights twice */
+    if (tasks < TASKS_WANTED && !is_flat && !stream && s->chunk % a_group == 0)
         s->band = (int)choose_band(d.oh, (TASKS_WANTED + tasks - 1) / tasks);
     choose_depth(s, n, &d, weight_bytes, t);
     choose_stream(s, &d);

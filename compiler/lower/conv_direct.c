@@ -414,9 +414,27 @@ static struct affine band_task(struct lowering *l, struct direct *c)
     return bands > 1 ? affine_var(kernel_task(&l->build, "r", bands), 1) : l->zero;
 }
 
+/* Few wide groups: a task has a part of one's channels. */
+static void parts_of_groups(struct lowering *l, struct direct *c)
+{
+    int64_t parts = c->d.ob / c->nb / c->s.chunk;
+    c->group = affine_var(kernel_task(&l->build, "g", c->d.groups), 1);
+    struct affine first = affine_scale(c->group, c->d.ob),
+                  task = affine_var(kernel_task(&l->build, "c", parts), c->s.chunk * c->nb);
+    struct affine o = loop(l, VAR_FOR, "o", c->s.chunk), block = affine_add(first, task);
+    positions(l, c, affine_add(block, affine_scale(o, c->nb)), c->nb);
+    end(l, o);
+    store_halo(l, block, c->s.chunk * c->nb, l->zero, 1, c->d.oh);
+}
+
 static void grouped(struct lowering *l, struct direct *c)
 {
-    int64_t chunk = c->s.chunk ? c->s.chunk : c->d.groups, tasks = c->d.groups / chunk, bands = c->d.oh / c->s.band;
+    int64_t a_group = (c->d.ob + c->nb - 1) / c->nb, bands = c->d.oh / c->s.band;
+    if (c->s.chunk && c->s.chunk < a_group) {
+        parts_of_groups(l, c);
+        return;
+    }
+    int64_t chunk = c->s.chunk ? c->s.chunk / a_group : c->d.groups, tasks = c->d.groups / chunk;
     struct affine task = tasks > 1 ? affine_var(kernel_task(&l->build, "c", tasks), chunk) : l->zero;
     int64_t a_block = c->d.lanes_in ? BLOCK / c->d.lanes_in : 1; /* groups that share a block of the input */
     struct affine gb = loop(l, VAR_FOR, "g", chunk / a_block), g = loop(l, VAR_FOR, "gi", a_block);

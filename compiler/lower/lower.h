@@ -4,7 +4,7 @@
  *
  * The schedule (struct schedule) of a node:
  *   direct   rows x cols x channels is the register tile. rows = 0: the map is taken as one row of positions (1 x 1 convolutions).
- *            band: output rows a task; chunk: tiles of channels a task.
+ *            band: output rows a task; chunk: tiles of channels a task, of whole groups or of a part of one.
  *   spread   the same; channels is one vector; chunk counts blocks.
  *   winograd rows: outputs a side of a tile; cols tiles x channels is the register tile; band: rows of tiles; see winograd.c.
  *   local    cols x channels is the register tile: its blocks are those that use the same weights; chunk: blocks a task, in which those
