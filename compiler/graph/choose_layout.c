@@ -238,7 +238,7 @@ static void seed_segments(struct layouts *s, struct node *n)
     int64_t seg = 0;
     if (is_tiled_conv(n) && n->attrs.groups > 1)
         seg = group_seg(n, false);
-    if (is_piece(n))
+    if (is_piece(n) && node_unit(n) % BLOCK != 0) /* else it may take what it meets: see join_pieces */
         seg = node_unit(n);
     if (n->algorithm == ALGORITHM_local) /* which weights a lane wants follows from its channel */
         seg = DENSE;
@@ -248,8 +248,26 @@ static void seed_segments(struct layouts *s, struct node *n)
         s->seg[n->id] = normal_seg(seg, n);
 }
 
+/* A slice or a concatenation: its pieces must begin at blocks. Segments of which whole numbers make a piece stay as they are. */
+static void join_pieces(struct layouts *s, struct node *n)
+{
+    int64_t unit = node_unit(n), seg = s->seg[root(s, n->id)];
+    for (int i = 0; i < n->n_in && seg <= 0; i++)
+        seg = in_blocks(s, n->in[i]) ? s->seg[root(s, n->in[i]->id)] : 0;
+    if (seg <= 0 || unit % seg != 0)
+        seg = unit;
+    if (!s->seg[root(s, n->id)])
+        s->seg[root(s, n->id)] = normal_seg(seg, n);
+    for (int i = 0; i < n->n_in; i++)
+        require(s, n, &n->in[i], normal_seg(s->seg[root(s, n->id)] > 0 ? seg : unit, n->in[i]));
+}
+
 static void read_segments(struct layouts *s, struct node *n)
 {
+    if (is_piece(n)) {
+        join_pieces(s, n);
+        return;
+    }
     bool lanewise =
         n->algorithm == ALGORITHM_map || n->algorithm == ALGORITHM_pool || n->algorithm == ALGORITHM_global_pool;
     for (int i = 0; i < n->n_in; i++) {
@@ -260,8 +278,6 @@ static void read_segments(struct layouts *s, struct node *n)
             require(s, n, slot, normal_seg(group_seg(n, true), *slot));
         else if (n->algorithm == ALGORITHM_local)
             require(s, n, slot, DENSE);
-        else if (is_piece(n))
-            require(s, n, slot, normal_seg(node_unit(n), *slot));
     }
     for (int i = 0; i < n->n_epilogue; i++)
         if (n->epilogue[i].operand)
