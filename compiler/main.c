@@ -114,7 +114,9 @@ int main(int argc, char **argv)
                                       .scratch = n.scratch,
                                       .diags = n.diags,
                                       .target = n.options.target,
-                                      .batch = n.options.front.batch};
+                                      .batch = n.options.front.batch,
+                                      .winograd = n.options.winograd,
+                                      .max_error = n.options.max_error};
     struct text out = {.arena = n.module};
     bool done = run_command(&n, &out);
     weights_close(n.weights);

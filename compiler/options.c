@@ -69,6 +69,8 @@ enum {
     OPT_JOBS,
     OPT_SYSROOT,
     OPT_PARTS,
+    OPT_WINOGRAD,
+    OPT_MAX_ERROR,
     OPT_VERSION
 };
 
@@ -98,6 +100,10 @@ static const struct option_row option_info[] = {
     {K, OPT_TARGET, "target", "=NAME", "taken as build takes it: the file is the same for every target"},
     {K, OPT_BATCH, "batch", "=N", "taken as build takes it: the file is the same for every batch"},
     {X, OPT_BATCH, "batch", "=N", "images a run (default: any number, the dimension N)"},
+    {B | S | R | P | K, OPT_WINOGRAD, "winograd", "=auto|off|always",
+     "3x3 convolutions by transformed tiles: where that is faster (default), nowhere, or wherever it can be"},
+    {B | S | R | P | K, OPT_MAX_ERROR, "max-error", "=E",
+     "the error of a layer that is allowed for speed, relative to its largest output (default 5e-5; less makes tiles smaller)"},
     {B, OPT_KIND, "kind", "=KIND",
      "exe (default); static, shared: a library with its header and pkg-config file; source: a folder of C that builds "
      "anywhere with make"},
@@ -249,6 +255,26 @@ bool output_name_is_valid(const char *name)
     return good;
 }
 
+static enum winograd_mode winograd_option(enum command c, const char *name)
+{
+    static const char *const known[] = {"auto", "off", "always"}; /* as the enum */
+    for (size_t i = 0; i < LENGTH(known); i++)
+        if (strcmp(name, known[i]) == 0)
+            return (enum winograd_mode)i;
+    const char *near = nearest_name(name, known, LENGTH(known));
+    usage(c, "--winograd takes auto, off or always, not '%s'%s%s%s", name, near ? "; did you mean '" : "",
+          near ? near : "", near ? "'?" : "");
+}
+
+static double error_option(enum command c, const char *text)
+{
+    char *end;
+    double e = strtod(text, &end);
+    if (!*text || *end || !(e > 0 && e <= 1))
+        usage(c, "--max-error takes a number above 0, to 1, such as 1e-6, not '%s'", text);
+    return e;
+}
+
 static const char *name_option(enum command c, const char *name)
 {
     if (!output_name_is_valid(name))
@@ -304,6 +330,8 @@ static void apply(struct options *o, struct lists *l, int value, const char *arg
     case OPT_KEEP: o->keep = argument; break;
     case OPT_EMIT_C: o->emit_c = argument; break;
     case OPT_PARTS: o->parts = number(c, "parts", argument, MOST_PARTS); break;
+    case OPT_WINOGRAD: o->winograd = winograd_option(c, argument); break;
+    case OPT_MAX_ERROR: o->max_error = error_option(c, argument); break;
     case OPT_INPUT: o->input = argument; break;
     case OPT_LAYER: o->layer = argument; break;
     case OPT_AFTER: o->after = argument; break;
@@ -427,6 +455,11 @@ struct options read_options(struct arena *a, int argc, char **argv)
     o.front.n_import_dir = (int)l.n_dir;
     if (o.front.batch > 1)
         text_add(&l.described, "%s--batch=%d", l.described.length ? " " : "", o.front.batch);
+    if (o.winograd != WINOGRAD_AUTO)
+        text_add(&l.described, "%s--winograd=%s", l.described.length ? " " : "",
+                 o.winograd == WINOGRAD_OFF ? "off" : "always");
+    if (o.max_error > 0)
+        text_add(&l.described, "%s--max-error=%g", l.described.length ? " " : "", o.max_error);
     o.described = text_string(&l.described);
     return o;
 }

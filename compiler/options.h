@@ -5,6 +5,7 @@
 #include "base/base.h"
 #include "build.h"
 #include "front/front.h"
+#include "graph/graph.h"
 #include "targets/target.h"
 
 enum command {
@@ -52,6 +53,8 @@ struct options {
     bool ir, params, plan, json, ast, eval;
     int jobs, parts;
     int batch;                    /* --batch; 0: it was not given */
+    enum winograd_mode winograd;  /* --winograd */
+    double max_error;             /* --max-error; 0: the default */
     const char *described;        /* the options that shape the code, for its banner: "-D width=8 --batch=2" */
 };
 

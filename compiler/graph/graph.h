@@ -309,9 +309,9 @@ struct pass_context {
     struct diags *diags;
     const struct target *target;
     int batch, threads;
+    struct text *notes; /* what passes found that a reader of the network may want to know, a line each; NULL: nobody asks */
     enum winograd_mode winograd;
     double max_error; /* of a layer, relative to its largest output; 0: the default */
-    struct text *notes; /* what passes found that a reader of the network may want to know, a line each; NULL: nobody asks */
 };
 void pass_note(struct pass_context *, const char *format, ...) PRINTF(2, 3);
 #define PASS(name, ...) bool name(struct graph *, struct pass_context *);

@@ -5,20 +5,19 @@
  *   %y f32[64,56,56] = conv %x, @w, @b {k 3x3 pad 1} | relu   {winograd 4x14x32 band 2}      F(4x4,3x3)
  *
  * F(4x4,3x3) has 4 times fewer multiply-adds, F(2x2,3x3) 2.25 times, and the tiles at the end of a map may be ragged. Against that
- * stand the transforms, the weights, 4 and 1.8 times as many, which on small maps come from memory faster than they are used, and
- * the rounding: the sums of a transform are larger than what comes out. All of it is a matter of shapes, so is the choice,
- * and a bound on the error. What would surprise: packed weights depend on the size of the tile, so it may depend on
+ * stand the transforms, the weights, 4 and 1.8 times as many, which on small maps are used faster than they come from memory, and
+ * the rounding: in F(4) the terms of a transform are larger than what comes out. (F(2) rounds less than the direct sum, which is 9
+ * times as long.) All of it is a matter of shapes, and so is the choice, but for the bound on the error. What would surprise: packed weights depend on the size of the tile, so it may depend on
  * nothing else.
  */
 #include "graph/winograd.h"
 
+#include <math.h>
+
 #include "loop/loop.h"
 #include "lower/lower.h"
 
-/* The largest error of an output, relative to the layer's largest output: measured by tests/unit/test_winograd.c on shapes from 8 to
- * 2048 channels, with room. */
-static const double error_of_4 = 2e-5, error_of_2 = 2e-6;
-const double winograd_default_error = 2e-5;
+const double winograd_default_error = 5e-5;
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -65,6 +64,12 @@ static double cost(const struct node *n, int m)
     return most(multiply, weights) + (multiply < weights ? multiply : weights) / 4 + transform;
 }
 
+double winograd_error(int m, int64_t channels)
+{
+    double root = sqrt((double)channels);
+    return m == 4 ? 4e-6 + 8e-7 * root : m == 2 ? 2e-7 + 6e-8 * root : 4e-7 + 1.6e-7 * root;
+}
+
 /* Do the transforms and products of one row of tiles of a group fit what a kernel may have on the stack? */
 static bool fits(const struct node *n, int m)
 {
@@ -75,15 +80,16 @@ static bool fits(const struct node *n, int m)
 
 int winograd_size(const struct node *n, const struct pass_context *c)
 {
-    const double margin = 0.9; /* gains below a tenth are not worth the rounding */
+    const double margin = 0.9; /* gains below a tenth are not worth the memory */
     double error = c->max_error > 0 ? c->max_error : winograd_default_error;
+    int64_t channels = n->in[0]->type.shape.dim[0] / (n->attrs.groups > 0 ? n->attrs.groups : 1);
     double best = c->winograd == WINOGRAD_ALWAYS ? 1e300 : cost(n, 0) * margin;
     int size = 0;
     if (c->winograd == WINOGRAD_OFF || !winograd_can(n))
         return 0;
     for (int m = 4; m >= 2; m -= 2) {
         double its = cost(n, m);
-        if ((m == 4 ? error_of_4 : error_of_2) > error || !fits(n, m) || its >= best)
+        if ((m == 4 && winograd_error(m, channels) > error) || !fits(n, m) || its >= best)
             continue;
         if (c->winograd == WINOGRAD_ALWAYS)
             return m;

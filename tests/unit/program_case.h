@@ -140,6 +140,7 @@ static const char *check_texts(struct trial *t)
 /* A pass that shall not run, by name; NULL: all do. */
 static const char *left_out;
 static enum winograd_mode winograd_mode; /* --winograd */
+static double error_allowed; /* --max-error; 0: the default */
 
 static bool run_most_passes(struct trial *t, struct pass_context *c)
 {
@@ -155,8 +156,13 @@ static bool run_most_passes(struct trial *t, struct pass_context *c)
 static const char *make_program(struct trial *t)
 {
     struct pass_context c = {
-        .module = t->arena, .scratch = t->scratch, .diags = t->diags, .target = t->target, .batch = t->batch,
-        .winograd = winograd_mode, .max_error = t->exact ? 3e-6 : 0}; /* F(2) of small integers is exact, F(4) is not */
+        .module = t->arena,
+        .scratch = t->scratch,
+        .diags = t->diags,
+        .target = t->target,
+        .batch = t->batch,
+        .winograd = winograd_mode,
+        .max_error = t->exact ? 3e-6 : error_allowed}; /* F(2) of small integers is exact, F(4) is not */
     if (!run_most_passes(t, &c)) {
         return trial_report(t);
     }

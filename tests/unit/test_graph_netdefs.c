@@ -22,7 +22,8 @@ static void check_network(const char *file)
     struct front_options options = {.file = file, .import_dir = directories, .n_import_dir = 1, .batch = 1};
     struct graph *graph = elaborate_file(f.arena, f.arena, f.diags, &options);
     cr_assert(graph, "%s: %s", file, fixture_report(&f));
-    struct pass_context context = {f.arena, scratch, f.diags, target_by_name("x86-64-v4"), 1, 1, NULL};
+    struct pass_context context = {
+        .module = f.arena, .scratch = scratch, .diags = f.diags, .target = target_by_name("x86-64-v4"), .batch = 1, .threads = 1};
     assert_round_trip(&f, file, "elaborate", fixture_text(&f, graph));
     for (int i = 0; pass_at(i); i++) {
         cr_assert(run_pass(pass_at(i), graph, &context), "%s: %s", file, fixture_report(&f));

@@ -82,3 +82,56 @@ Test(winograd, batch)
     static const struct conv_case c[] = {{26, 9, 7, 26, 1, 1, 1, "ar"}, {80, 6, 5, 112, 1, 1, 1, "r"}};
     check_all(c, LENGTH(c), 3);
 }
+
+/* ---- rounding ---- */
+
+/* The largest error of a layer of `c` channels in, relative to its largest output; behind a relu, of inputs of one sign. */
+static double error_of(int channels, int side, bool one_sign, int m, const char *seed)
+{
+    struct arena *arena = arena_new("error");
+    struct fixture f = {.arena = arena, .diags = diags_new(arena), .graph = graph_new(arena, "error", "error.net")};
+    struct node *x = fixture_input(&f, intern(seed), (struct shape){3, {channels, side, side}});
+    x = one_sign ? fixture_relu(&f, x, "") : x;
+    fixture_output(&f, "y", fixture_conv(&f, x, arena_printf(arena, "%s%d", seed, channels), 16, 3, 1, 1));
+    struct trial t = {.arena = arena, .scratch = arena_new("scratch"), .diags = f.diags, .batch = 1};
+    t.target = target_by_name("x86-64-v4");
+    t.graph = f.graph;
+    t.weights = weights_open(arena, t.diags, "synthetic");
+    winograd_mode = m ? WINOGRAD_ALWAYS : WINOGRAD_OFF;
+    error_allowed = m == 2 ? 3e-6 : 1;
+    const char *why = make_expected(&t);
+    why = why ? why : make_program(&t);
+    why = why ? why : run_orders(&t);
+    cr_assert(!why, "%s", why);
+    int size = 0;
+    for (size_t i = 0; i < t.graph->n_node; i++) {
+        size = t.graph->node[i]->algorithm == ALGORITHM_winograd ? t.graph->node[i]->schedule.rows : size;
+    }
+    cr_assert_eq(size, m, "F(%d) was to be tried, F(%d) was chosen", m, size);
+    double most = 0, off = 0;
+    for (int64_t i = 0; i < shape_elements(t.graph->output[0].node->type.shape); i++) {
+        most = fmax(most, fabs(t.expected[0][0][i]));
+        off = fmax(off, fabs((double)t.output[0][i] - t.expected[0][0][i]));
+    }
+    arena_free(t.scratch);
+    arena_free(arena);
+    return off / most;
+}
+
+/* What --max-error is held against: what is measured stays below what winograd_error() says, and is of its size. */
+Test(winograd, errors)
+{
+    static const int channels[] = {8, 52, 64, 256, 1024};
+    for (int m = 0; m <= 4; m += 2) {
+        double nearest = 0;
+        for (size_t i = 0; i < LENGTH(channels); i++) {
+            for (int one_sign = 0; one_sign < 2; one_sign++) {
+                double stated = winograd_error(m, channels[i]);
+                double e = error_of(channels[i], channels[i] > 64 ? 7 : 13, one_sign, m, "seed");
+                cr_expect_lt(e, stated, "F(%d) of %d channels: %g, stated is %g", m, channels[i], e, stated);
+                nearest = fmax(nearest, e / stated);
+            }
+        }
+        cr_expect_gt(nearest, 0.25, "F(%d): the stated error is %g times the measured one", m, 1 / nearest);
+    }
+}
