@@ -84,6 +84,10 @@ static enum algorithm for_node(const struct node *n, const struct pass_context *
     case OP_max_pool:
     case OP_avg_pool: return ALGORITHM_pool;
     case OP_global_avg_pool: return ALGORITHM_global_pool;
+    case OP_moments: return ALGORITHM_moments;
+    case OP_group_scale: return ALGORITHM_group_scale;
+    case OP_rescale:
+    case OP_gated_sum: return ALGORITHM_map;
     case OP_reshape: return ALGORITHM_view;
     case OP_slice:
     case OP_concat: return for_pieces(n);

@@ -233,6 +233,24 @@ static bool is_piece(const struct node *n)
     return n->algorithm == ALGORITHM_view && (n->op == OP_slice || n->op == OP_concat);
 }
 
+/* Two numbers a channel, those of all channels and then those of all again: input k, or the result (-1). */
+static bool is_two_a_channel(const struct node *n, int k)
+{
+    switch (n->op) {
+    case OP_moments: return k < 0;
+    case OP_group_scale: return true;
+    case OP_rescale: return k == 1;
+    case OP_local_conv: return k == 2;
+    default: return false;
+    }
+}
+
+/* The channels of whom stand without gaps, since numbers of theirs come from elsewhere. */
+static bool is_dense(const struct node *n)
+{
+    return n->algorithm == ALGORITHM_local || n->algorithm == ALGORITHM_moments || n->op == OP_rescale;
+}
+
 static void seed_segments(struct layouts *s, struct node *n)
 {
     int64_t seg = 0;
@@ -240,8 +258,10 @@ static void seed_segments(struct layouts *s, struct node *n)
         seg = group_seg(n, false);
     if (is_piece(n) && node_unit(n) % BLOCK != 0) /* else it may take what it meets: see join_pieces */
         seg = node_unit(n);
-    if (n->algorithm == ALGORITHM_local) /* which weights a lane wants follows from its channel */
+    if (is_dense(n)) /* which weights a lane wants follows from its channel */
         seg = DENSE;
+    if (is_two_a_channel(n, -1))
+        seg = n->type.shape.dim[0] / 2;
     if (seg == DENSE)
         s->seg[n->id] = DENSE;
     else if (seg)
@@ -272,12 +292,14 @@ static void read_segments(struct layouts *s, struct node *n)
         n->algorithm == ALGORITHM_map || n->algorithm == ALGORITHM_pool || n->algorithm == ALGORITHM_global_pool;
     for (int i = 0; i < n->n_in; i++) {
         struct node **slot = &n->in[i];
-        if (lanewise)
+        if (is_two_a_channel(n, i))
+            require(s, n, slot, normal_seg((*slot)->type.shape.dim[0] / 2, *slot));
+        else if (is_dense(n))
+            require(s, n, slot, DENSE);
+        else if (lanewise)
             join(s, n, slot);
         else if (is_tiled_conv(n) && n->attrs.groups > 1)
             require(s, n, slot, normal_seg(group_seg(n, true), *slot));
-        else if (n->algorithm == ALGORITHM_local)
-            require(s, n, slot, DENSE);
     }
     for (int i = 0; i < n->n_epilogue; i++)
         if (n->epilogue[i].operand)

@@ -259,7 +259,8 @@ static void schedule_simple(struct node *n)
     struct shape shape = n->type.shape;
     int64_t rows = shape.rank == 3 ? shape.dim[1] : 1,
             blocks = n->type.layout.kind == LAYOUT_BLOCKS ? layout_blocks(n->type) : 1;
-    if (n->algorithm == ALGORITHM_global_pool) {
+    if (n->algorithm == ALGORITHM_global_pool || n->algorithm == ALGORITHM_moments) {
+        blocks = layout_blocks(n->in[0]->type);
         *s = (struct schedule){.chunk = (int)choose_chunk(blocks, TASKS_WANTED)};
         return;
     }
@@ -278,6 +279,7 @@ bool choose_schedule(struct graph *g, struct pass_context *c)
         switch (n->algorithm) {
         case ALGORITHM_NONE:
         case ALGORITHM_view:
+        case ALGORITHM_group_scale:
         case ALGORITHM_generic: break;
         case ALGORITHM_direct: schedule_direct(n, c->target); break;
         case ALGORITHM_spread: schedule_spread(n, c->target); break;

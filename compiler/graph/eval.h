@@ -32,6 +32,9 @@ const double *eval_broadcast(struct arena *, const double *value, struct shape f
 /* eval_more.c */
 void eval_conv1d(struct eval *, const struct node *, double *out);
 void eval_group_norm(struct eval *, const struct node *, double *out);
+void eval_moments(struct eval *, const struct node *, double *out);
+void eval_group_scale(struct eval *, const struct node *, double *out);
+void eval_rescale(struct eval *, const struct node *, double *out);
 void eval_matmul(struct eval *, const struct node *, double *out);
 void eval_pad(struct eval *, const struct node *, double *out);
 void eval_upsample(struct eval *, const struct node *, double *out);

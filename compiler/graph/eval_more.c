@@ -52,6 +52,55 @@ void eval_group_norm(struct eval *e, const struct node *n, double *out)
     }
 }
 
+/* What split_group_norm makes of a group norm. Of each channel the mean, then of each the biased variance. */
+void eval_moments(struct eval *e, const struct node *n, double *out)
+{
+    const double *x = eval_input(e, n, 0);
+    struct split s = split_at(n->in[0]->type.shape, 0);
+    for (int64_t c = 0; c < s.n; c++, x += s.inner) {
+        double mean = 0, variance = 0;
+        for (int64_t i = 0; i < s.inner; i++) {
+            mean += x[i] / (double)s.inner;
+        }
+        for (int64_t i = 0; i < s.inner; i++) {
+            variance += (x[i] - mean) * (x[i] - mean) / (double)s.inner;
+        }
+        out[c] = mean;
+        out[s.n + c] = variance;
+    }
+}
+
+/* Equally many numbers with these means and variances have the mean of the means, and the mean of the variances plus the variance of
+ * the means. Groups that take turns: channel (o * size + k) * interleave + l is the k-th of its group. */
+void eval_group_scale(struct eval *e, const struct node *n, double *out)
+{
+    const double *gamma = eval_param(e, n, 0), *beta = eval_param(e, n, 1), *mean = eval_input(e, n, 0);
+    int64_t channels = n->type.shape.dim[0] / 2, size = channels / n->attrs.groups, step = n->attrs.interleave;
+    for (int64_t g = 0; g < n->attrs.groups; g++) {
+        int64_t first = g / step * size * step + g % step, end = first + size * step;
+        double of_group = 0, variance = 0;
+        for (int64_t c = first; c < end; c += step) {
+            of_group += mean[c] / (double)size;
+        }
+        for (int64_t c = first; c < end; c += step) {
+            variance += (mean[channels + c] + (mean[c] - of_group) * (mean[c] - of_group)) / (double)size;
+        }
+        for (int64_t c = first; c < end; c += step) {
+            out[c] = gamma[c] / sqrt(variance + n->attrs.eps);
+            out[channels + c] = beta[c] - of_group * out[c];
+        }
+    }
+}
+
+void eval_rescale(struct eval *e, const struct node *n, double *out)
+{
+    const double *x = eval_input(e, n, 0), *scale = eval_input(e, n, 1);
+    struct split s = split_at(n->type.shape, 0);
+    for (int64_t i = 0; i < s.n * s.inner; i++) {
+        out[i] = x[i] * scale[i / s.inner] + scale[s.n + i / s.inner];
+    }
+}
+
 /* out[.., m, n] = sum over k of a[.., m, k] * b[.., k, n] */
 void eval_matmul(struct eval *e, const struct node *n, double *out)
 {
@@ -145,11 +194,11 @@ void eval_unfold(struct eval *e, const struct node *n, double *out)
 }
 
 /* out[c][oy][ox] = sum over taps of w[c mod G][tap][oy][ox] * x[c][oy * stride + ky * dilation - pad][..], zero outside. Arranged weights
- * have the kernel of channel c in lane c mod 16 of block (c / 16) mod blocks. */
+ * have the kernel of channel c in lane c mod 16 of block (c / 16) mod blocks, and may be rescaled first. */
 void eval_local_conv(struct eval *e, const struct node *n, double *out)
 {
     struct window wy = window_of(n, 0), wx = window_of(n, 1);
-    const double *x = eval_input(e, n, 0), *w = eval_input(e, n, 1);
+    const double *x = eval_input(e, n, 0), *w = eval_input(e, n, 1), *scale = n->n_in > 2 ? eval_input(e, n, 2) : NULL;
     const struct shape *kernels = &n->in[1]->type.shape;
     int64_t plane = wy.out * wx.out, taps = wy.kernel * wx.kernel;
     for (int64_t i = 0; i < shape_elements(n->type.shape); i++) {
@@ -161,7 +210,9 @@ void eval_local_conv(struct eval *e, const struct node *n, double *out)
             int64_t row = kernels->rank == 4 ? c % kernels->dim[0] * taps + tap
                                              : (c / 16 % (kernels->dim[0] / (taps * 16)) * taps + tap) * 16 + c % 16;
             bool inside = iy >= 0 && iy < wy.n && ix >= 0 && ix < wx.n;
-            sum += w[row * plane + i % plane] * (inside ? x[(c * wy.n + iy) * wx.n + ix] : 0);
+            double weight = w[row * plane + i % plane];
+            weight = scale ? weight * scale[row] + scale[kernels->dim[0] + row] : weight;
+            sum += weight * (inside ? x[(c * wy.n + iy) * wx.n + ix] : 0);
         }
         out[i] = sum;
     }

@@ -16,6 +16,10 @@
  *   %scaled f32[256,56,56] = mul %conv3, %gate | add %x | relu
  *
  * Of two producers that could absorb an addition the later one does, so that nothing moves. The producer keeps its name.
+ *
+ * A batch norm that no convolution took, behind something else that has epilogues, is a factor and a summand a channel:
+ *
+ *   %dynamic f32[64,56,56] = local_conv %v, %w {k 3x3 pad 1} | mul %scale | add %shift | silu      # [64,1,1] of parameters
  */
 #include "graph/graph.h"
 
@@ -30,6 +34,7 @@ static const enum role role[OP_COUNT] = {
     [OP_convolve] = PRODUCER,
     [OP_conv1d] = PRODUCER,
     [OP_local_conv] = PRODUCER,
+    [OP_gated_sum] = PRODUCER,
     [OP_matmul] = PRODUCER,
     [OP_group_norm] = PRODUCER,
     [OP_div] = PRODUCER,
@@ -81,11 +86,62 @@ static void absorb(struct graph *g, struct node *producer, struct node *user, st
     user->n_in = 0; /* it uses nothing any more; drop_dead would see that only at the end */
 }
 
+/* [C] as a value [C,1,1] that stands before `at`. */
+static struct node *channels_of(struct graph *g, struct pass_context *context, struct node *at, struct param *param)
+{
+    struct attrs list = {.shape = param->shape}, map = {.shape = {3, {param->shape.dim[0], 1, 1}}};
+    struct node *value = graph_add(g, context->diags, OP_parameter, NULL, 0, &list, at->path, NULL, at->origin);
+    struct node *shaped =
+        value ? graph_add(g, context->diags, OP_reshape, &value, 1, &map, at->path, NULL, at->origin) : NULL;
+    if (shaped) {
+        value->param[0] = param;
+        value->source = shaped->source = at->source;
+        graph_insert_before(g, at, value);
+        graph_insert_before(g, at, shaped);
+    }
+    return shaped;
+}
+
+static bool is_lone_norm(const struct graph *g, const struct node *n)
+{
+    return n->op == OP_scale_shift && n->n_epilogue == 0 && n->type.shape.rank == 3 && n->in[0]->op != OP_scale_shift &&
+           can_absorb(g, n->in[0], n, NULL);
+}
+
+static bool absorb_norm(struct graph *g, struct pass_context *context, struct node *norm)
+{
+    struct node *producer = norm->in[0], *scale = channels_of(g, context, norm, norm->param[0]),
+                *shift = scale ? channels_of(g, context, norm, norm->param[1]) : NULL;
+    if (!shift) {
+        return false;
+    }
+    enum op op[] = {OP_mul, OP_add};
+    struct node *operand[] = {scale, shift};
+    struct epilogue *epilogue = NEW_ARRAY(g->arena, struct epilogue, producer->n_epilogue + 2);
+    for (int k = 0; k < producer->n_epilogue; k++) {
+        epilogue[k] = producer->epilogue[k];
+    }
+    for (int k = 0; k < 2; k++) {
+        epilogue[producer->n_epilogue++] = (struct epilogue){op[k], operand[k]};
+    }
+    producer->epilogue = epilogue;
+    graph_insert_before(g, norm, producer);
+    graph_replace(g, norm, producer);
+    norm->n_in = 0;
+    return true;
+}
+
 bool fuse_epilogues(struct graph *g, struct pass_context *context)
 {
-    (void)context;
     for (size_t i = 0; i < g->n_node; i++) {
         struct node *user = g->node[i];
+        if (is_lone_norm(g, user)) {
+            if (!absorb_norm(g, context, user)) {
+                return false;
+            }
+            i = (size_t)user->id;
+            continue;
+        }
         int k = role[user->op] & EPILOGUE && user->n_epilogue == 0 ? choose_producer(g, user) : -1;
         if (k >= 0) {
             absorb(g, user->in[k], user, user->n_in == 2 ? user->in[1 - k] : NULL);

@@ -56,6 +56,7 @@ enum param_op {
     PARAM_FOLD_SCALE,   /* from gamma, var {eps}: gamma / sqrt(var + eps) (a batch norm that nothing absorbed) */
     PARAM_CONCAT,       /* from two or more {axis}: one behind the other (what merge_branches makes) */
     PARAM_SUM,          /* from two or more: added, in this order */
+    PARAM_TAKE,         /* from a parameter and a constant of row numbers: those rows of axis 0 (what arrange_weights makes) */
     PARAM_RECIPES
 };
 struct param {
@@ -89,6 +90,7 @@ enum op {
 struct attrs {
     int64_t kernel[2], stride[2], pad[2], dilation[2];
     int64_t groups;
+    int64_t interleave; /* group_scale: so many groups take turns, channel by channel; 1: they stand one behind the other */
     int64_t out; /* conv, linear: output channels; not printed, it stands in the type */
     double eps;
     bool ceil, count_pad, reflect, bilinear;

@@ -81,6 +81,17 @@ static double *add_params(struct arena *arena, struct weights *w, const struct p
     return out;
 }
 
+static double *take_rows(struct arena *arena, struct weights *w, const struct param *p)
+{
+    const double *from = param_value(arena, w, p->from[0]), *row = param_value(arena, w, p->from[1]);
+    struct split rows = split_at(p->shape, 0);
+    double *out = NEW_ARRAY(arena, double, rows.n *rows.inner);
+    for (int64_t i = 0; i < rows.n; i++) {
+        memcpy(out + i * rows.inner, from + (int64_t)row[i] * rows.inner, (size_t)rows.inner * sizeof *out);
+    }
+    return out;
+}
+
 const double *param_value(struct arena *arena, struct weights *w, struct param *p)
 {
     switch (p->op) {
@@ -90,6 +101,7 @@ const double *param_value(struct arena *arena, struct weights *w, struct param *
     case PARAM_FOLD_SCALE: return fold_scale(arena, w, p->from[0], p->from[1], p->eps);
     case PARAM_CONCAT: return join_params(arena, w, p);
     case PARAM_SUM: return add_params(arena, w, p);
+    case PARAM_TAKE: return take_rows(arena, w, p);
     default: break;
     }
     double *out = NEW_ARRAY(arena, double, shape_elements(p->shape));
@@ -167,14 +179,13 @@ struct window window_of(const struct node *n, int i)
 {
     const struct attrs *a = &n->attrs;
     const struct shape *in = &n->in[0]->type.shape, *out = &n->type.shape;
-    return (struct window){in->dim[in->rank - 2 + i],
-                           out->dim[out->rank - 2 + i],
-                           a->kernel[i],
-                           a->stride[i],
-                           a->pad[i],
-                           n->op == OP_conv || n->op == OP_convolve || n->op == OP_unfold || n->op == OP_local_conv
-                               ? a->dilation[i]
-                               : 1};
+    return (struct window){
+        in->dim[in->rank - 2 + i],
+        out->dim[out->rank - 2 + i],
+        a->kernel[i],
+        a->stride[i],
+        a->pad[i],
+        n->op == OP_conv || n->op == OP_convolve || n->op == OP_unfold || n->op == OP_local_conv ? a->dilation[i] : 1};
 }
 
 /* The outputs [first, last) of one axis for which a tap of the kernel lies inside the input, at o * stride + shift. */
@@ -317,6 +328,17 @@ static void eval_elementwise(struct eval *e, const struct node *n, double *out)
     }
 }
 
+static void eval_gated_sum(struct eval *e, const struct node *n, double *out)
+{
+    struct split s = split_at(n->type.shape, 0);
+    for (int k = 0; k < n->n_in; k += 2) {
+        const double *x = eval_input(e, n, k), *gate = eval_input(e, n, k + 1);
+        for (int64_t i = 0; i < s.n * s.inner; i++) {
+            out[i] += x[i] * gate[i / s.inner];
+        }
+    }
+}
+
 static void apply_epilogues(struct eval *e, const struct node *n, double *out)
 {
     int64_t count = shape_elements(n->type.shape);
@@ -368,12 +390,14 @@ static void eval_pool(struct eval *e, const struct node *n, double *out)
 
 static void eval_global_avg_pool(struct eval *e, const struct node *n, double *out)
 {
-    const double *x = eval_input(e, n, 0);
     struct split s = split_at(n->in[0]->type.shape, 0);
     for (int64_t c = 0; c < s.n; c++) {
         double sum = 0;
-        for (int64_t i = 0; i < s.inner; i++) {
-            sum += x[c * s.inner + i];
+        for (int k = 0; k < n->n_in; k++) {
+            const double *x = eval_input(e, n, k) + c * s.inner;
+            for (int64_t i = 0; i < s.inner; i++) {
+                sum += x[i];
+            }
         }
         out[c] = sum / (double)s.inner;
     }
@@ -466,6 +490,9 @@ static void (*const evaluate[OP_COUNT])(struct eval *, const struct node *, doub
     [OP_linear] = eval_linear,
     [OP_batch_norm] = eval_batch_norm,
     [OP_group_norm] = eval_group_norm,
+    [OP_moments] = eval_moments,
+    [OP_group_scale] = eval_group_scale,
+    [OP_rescale] = eval_rescale,
     [OP_scale_shift] = eval_scale_shift,
     [OP_relu] = eval_elementwise,
     [OP_sigmoid] = eval_elementwise,
@@ -474,6 +501,7 @@ static void (*const evaluate[OP_COUNT])(struct eval *, const struct node *, doub
     [OP_sub] = eval_elementwise,
     [OP_mul] = eval_elementwise,
     [OP_div] = eval_elementwise,
+    [OP_gated_sum] = eval_gated_sum,
     [OP_matmul] = eval_matmul,
     [OP_max_pool] = eval_pool,
     [OP_avg_pool] = eval_pool,

@@ -150,6 +150,10 @@ static void check_source(struct verifier *v, const struct param *param, int k)
     }
     struct shape one = {1, {param->shape.rank ? param->shape.dim[0] : 1}};
     struct shape expected = whole ? param->shape : one;
+    if (param->op == PARAM_TAKE && k == 0) { /* of any number of rows */
+        expected = param->shape;
+        expected.dim[0] = from->shape.rank == expected.rank ? from->shape.dim[0] : 0;
+    }
     if (param->op == PARAM_CONCAT) { /* any length along the axis; check_recipe adds them up */
         expected = param->shape;
         expected.dim[param->axis] = from->shape.rank == expected.rank ? from->shape.dim[param->axis] : 0;
@@ -159,6 +163,18 @@ static void check_source(struct verifier *v, const struct param *param, int k)
               recipe_info(param->op)->name, shape_text(v->scratch, expected), k + 1, from->name,
               shape_text(v->scratch, from->shape));
     }
+}
+
+/* Row numbers are numbers of rows. */
+static bool rows_fit(const struct param *param)
+{
+    const struct param *rows = param->from[0], *number = param->from[1];
+    bool good = number->op == PARAM_CONSTANT && number->value;
+    for (int64_t i = 0; good && i < shape_elements(number->shape); i++) {
+        double k = number->value[i];
+        good = k >= 0 && k < (double)rows->shape.dim[0] && k == floor(k);
+    }
+    return good;
 }
 
 static void check_recipe(struct verifier *v, const struct param *param)
@@ -187,6 +203,9 @@ static void check_recipe(struct verifier *v, const struct param *param)
     }
     for (int k = 0; v->good && k < param->n_from; k++) {
         check_source(v, param, k);
+    }
+    if (v->good && param->op == PARAM_TAKE && !rows_fit(param)) {
+        wrong(v, graph_recipes, param, "@%s takes rows that @%s does not have", param->name, param->from[0]->name);
     }
     int64_t sum = 0;
     for (int k = 0; v->good && param->op == PARAM_CONCAT && k < param->n_from; k++) {
@@ -353,7 +372,10 @@ static bool algorithm_fits(const struct node *node)
     case ALGORITHM_pool: return node->op == OP_max_pool || node->op == OP_avg_pool;
     case ALGORITHM_global_pool: return node->op == OP_global_avg_pool;
     case ALGORITHM_map:
-        return op_info(node->op)->elementwise || node->op == OP_batch_norm || node->op == OP_scale_shift;
+        return op_info(node->op)->elementwise || node->op == OP_batch_norm || node->op == OP_scale_shift ||
+               node->op == OP_gated_sum || node->op == OP_rescale;
+    case ALGORITHM_moments: return node->op == OP_moments;
+    case ALGORITHM_group_scale: return node->op == OP_group_scale;
     case ALGORITHM_convert: return node->op == OP_convert;
     case ALGORITHM_view:
         return node->op == OP_slice || node->op == OP_concat || node->op == OP_reshape || node->op == OP_convert;

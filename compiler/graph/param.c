@@ -15,6 +15,7 @@ static const struct recipe_info recipes[PARAM_RECIPES] = {
     [PARAM_FOLD_SCALE] = {"fold_scale", 2, 2, true, false},
     [PARAM_CONCAT] = {"concat", 2, -1, false, true},
     [PARAM_SUM] = {"sum", 2, -1, false, false},
+    [PARAM_TAKE] = {"take", 2, 2, false, false},
 };
 
 const struct recipe_info *recipe_info(enum param_op op)
@@ -141,6 +142,8 @@ bool node_param(const struct node *node, int slot, const char **leaf, bool *opti
         *shape = (struct shape){2, {attrs->out, in->dim[in->rank - 1]}};
     } else if (node->op == OP_conv || node->op == OP_conv1d || node->op == OP_linear) {
         *shape = (struct shape){1, {attrs->out}};
+    } else if (node->op == OP_group_scale) { /* of two numbers a channel */
+        *shape = (struct shape){1, {in->dim[0] / 2}};
     } else { /* the norms: one number a channel */
         *shape = (struct shape){1, {in->dim[0]}};
     }

@@ -247,7 +247,15 @@ static bool infer_pool(struct rule *rule, struct shape *result)
 
 static bool infer_global_pool(struct rule *rule, struct shape *result)
 {
-    *result = (struct shape){3, {rule->node->in[0]->type.shape.dim[0], 1, 1}};
+    const struct node *n = rule->node;
+    struct shape whole = n->in[0]->type.shape;
+    *result = (struct shape){3, {whole.dim[0], 1, 1}};
+    for (int k = 1; k < n->n_in; k++) { /* the language cannot say that, a text of graph IR can */
+        if (!shape_equal(n->in[k]->type.shape, whole)) {
+            fail(rule, graph_types, "global_avg_pool adds inputs of one shape");
+            return rule_note(rule, k);
+        }
+    }
     return check_rank(rule, 3, 3, "3 axes, [C,H,W]");
 }
 
@@ -356,18 +364,44 @@ static bool infer_same(struct rule *rule, struct shape *result)
 }
 
 static bool (*const infer[OP_COUNT])(struct rule *, struct shape *result) = {
-    [OP_input] = infer_given,      [OP_constant] = infer_constant, [OP_parameter] = infer_given,
-    [OP_conv] = infer_conv,        [OP_convolve] = infer_convolve, [OP_conv1d] = infer_conv1d,
-    [OP_linear] = infer_linear,    [OP_batch_norm] = infer_norm,   [OP_group_norm] = infer_group_norm,
-    [OP_scale_shift] = infer_norm, [OP_relu] = infer_elementwise,  [OP_sigmoid] = infer_elementwise,
-    [OP_silu] = infer_elementwise, [OP_add] = infer_elementwise,   [OP_sub] = infer_elementwise,
-    [OP_mul] = infer_elementwise,  [OP_div] = infer_elementwise,   [OP_matmul] = infer_matmul,
+    [OP_input] = infer_given,
+    [OP_constant] = infer_constant,
+    [OP_parameter] = infer_given,
+    [OP_conv] = infer_conv,
+    [OP_convolve] = infer_convolve,
+    [OP_conv1d] = infer_conv1d,
+    [OP_linear] = infer_linear,
+    [OP_batch_norm] = infer_norm,
+    [OP_group_norm] = infer_group_norm,
+    [OP_scale_shift] = infer_norm,
+    [OP_relu] = infer_elementwise,
+    [OP_sigmoid] = infer_elementwise,
+    [OP_silu] = infer_elementwise,
+    [OP_add] = infer_elementwise,
+    [OP_sub] = infer_elementwise,
+    [OP_mul] = infer_elementwise,
+    [OP_div] = infer_elementwise,
+    [OP_matmul] = infer_matmul,
     [OP_local_conv] = infer_local_conv,
-    [OP_max_pool] = infer_pool,    [OP_avg_pool] = infer_pool,     [OP_global_avg_pool] = infer_global_pool,
-    [OP_pad] = infer_pad,          [OP_upsample] = infer_upsample, [OP_unfold] = infer_unfold,
-    [OP_reshape] = infer_reshape,  [OP_permute] = infer_permute,   [OP_slice] = infer_slice,
-    [OP_concat] = infer_concat,    [OP_take] = infer_take,         [OP_softmax] = infer_softmax,
-    [OP_sum] = infer_reduction,    [OP_mean] = infer_reduction,    [OP_convert] = infer_same,
+    [OP_moments] = infer_moments,
+    [OP_group_scale] = infer_group_scale,
+    [OP_rescale] = infer_rescale,
+    [OP_gated_sum] = infer_gated_sum,
+    [OP_max_pool] = infer_pool,
+    [OP_avg_pool] = infer_pool,
+    [OP_global_avg_pool] = infer_global_pool,
+    [OP_pad] = infer_pad,
+    [OP_upsample] = infer_upsample,
+    [OP_unfold] = infer_unfold,
+    [OP_reshape] = infer_reshape,
+    [OP_permute] = infer_permute,
+    [OP_slice] = infer_slice,
+    [OP_concat] = infer_concat,
+    [OP_take] = infer_take,
+    [OP_softmax] = infer_softmax,
+    [OP_sum] = infer_reduction,
+    [OP_mean] = infer_reduction,
+    [OP_convert] = infer_same,
 };
 
 bool infer_type(struct diags *diags, struct node *node)

@@ -75,6 +75,66 @@ bool infer_group_norm(struct rule *rule, struct shape *result)
     return true;
 }
 
+/* What passes make: only texts of graph IR can be wrong here. [C,H,W] -> [2C,1,1] */
+bool infer_moments(struct rule *rule, struct shape *result)
+{
+    *result = (struct shape){3, {2 * rule->node->in[0]->type.shape.dim[0], 1, 1}};
+    return check_rank(rule, 3, 3, "3 axes, [C,H,W]");
+}
+
+/* [2C,1,1] -> [2C,1,1] */
+bool infer_group_scale(struct rule *rule, struct shape *result)
+{
+    const struct attrs *attrs = &rule->node->attrs;
+    *result = rule->node->in[0]->type.shape;
+    if (!check_rank(rule, 3, 3, "3 axes, [2C,1,1]") || !check_eps(rule) ||
+        !check_range(rule, "groups", attrs->groups, 1) || !check_range(rule, "interleave", attrs->interleave, 1)) {
+        return false;
+    }
+    if (result->dim[0] % (2 * attrs->groups) || attrs->groups % attrs->interleave) {
+        fail(rule, norm_groups, "the groups of group_scale divide its channels and are a multiple of interleave");
+        return rule_note(rule, 0);
+    }
+    return true;
+}
+
+static bool is_channels(struct shape s, int64_t n)
+{
+    return shape_equal(s, (struct shape){3, {n, 1, 1}});
+}
+
+/* [C,H,W], [2C,1,1] -> [C,H,W] */
+bool infer_rescale(struct rule *rule, struct shape *result)
+{
+    *result = rule->node->in[0]->type.shape;
+    if (!check_rank(rule, 3, 3, "3 axes, [C,H,W]")) {
+        return false;
+    }
+    if (!is_channels(rule->node->in[1]->type.shape, 2 * result->dim[0])) {
+        fail(rule, graph_types, "rescale takes two numbers a channel");
+        return rule_note(rule, 1);
+    }
+    return true;
+}
+
+/* [C,H,W], [C,1,1], [C,H,W], [C,1,1] .. -> [C,H,W] */
+bool infer_gated_sum(struct rule *rule, struct shape *result)
+{
+    const struct node *n = rule->node;
+    *result = n->in[0]->type.shape;
+    if (!check_rank(rule, 3, 3, "3 axes, [C,H,W]")) {
+        return false;
+    }
+    for (int k = 0; k < n->n_in; k++) {
+        const struct shape *s = &n->in[k]->type.shape;
+        if (n->n_in % 2 || !(k % 2 ? is_channels(*s, result->dim[0]) : shape_equal(*s, *result))) {
+            fail(rule, graph_types, "gated_sum takes values of one shape, each with its gate [C,1,1]");
+            return rule_note(rule, k);
+        }
+    }
+    return true;
+}
+
 /* [.., M, K] x [.., K, N] -> [.., M, N]; the axes in front broadcast from the right. */
 bool infer_matmul(struct rule *rule, struct shape *result)
 {
@@ -148,8 +208,8 @@ bool infer_unfold(struct rule *rule, struct shape *result)
     return true;
 }
 
-/* values [C,H,W], weights [G,taps,H',W'] -> [C,H',W']; or weights [blocks * taps * 16,H',W'], see arrange_weights.c. Only texts of graph
- * IR can be wrong here. */
+/* values [C,H,W], weights [G,taps,H',W'] -> [C,H',W']; or weights [blocks * taps * 16,H',W'], see arrange_weights.c, and perhaps what
+ * rescales those. Only texts of graph IR can be wrong here. */
 bool infer_local_conv(struct rule *rule, struct shape *result)
 {
     const struct attrs *attrs = &rule->node->attrs;
@@ -166,8 +226,10 @@ bool infer_local_conv(struct rule *rule, struct shape *result)
     if (w.rank == 4) {
         good = good && channels % w.dim[0] == 0 && w.dim[1] == taps;
     } else {
-        good = good && w.rank == 3 && taps <= w.dim[0] && w.dim[0] % (taps * 16) == 0 && blocks % (w.dim[0] / (taps * 16)) == 0;
+        good = good && w.rank == 3 && taps <= w.dim[0] && w.dim[0] % (taps * 16) == 0 &&
+               blocks % (w.dim[0] / (taps * 16)) == 0;
     }
+    good = good && (rule->node->n_in < 3 || (w.rank == 3 && is_channels(rule->node->in[2]->type.shape, 2 * w.dim[0])));
     if (!good) {
         fail(rule, graph_types, "local_conv of %lld channels takes weights [G,%lld,%lld,%lld], these are %s",
              (long long)channels, (long long)taps, (long long)result->dim[1], (long long)result->dim[2], dims(rule, w));

@@ -1,12 +1,13 @@
 /* Local convolutions, whose kernels belong to positions: lanes are channels, and the weights lie as the values do (see
  * graph/arrange_weights.c), so that a tap is a load of each and a multiply-add. The blocks of channels that use the same weights are
- * the rows of the register tile: a vector of weights serves all of them. The zeros outside are the border of the values.
+ * the rows of the register tile: a vector of weights serves all of them. The zeros outside are the border of the values. Weights that
+ * a group norm makes are rescaled as they are loaded.
  */
 #include "lower/lower.h"
 
 struct local {
     const struct attrs *a;
-    struct buffer *x, *w;
+    struct buffer *x, *w, *n; /* n: factors and summands of the weights, [2, blocks of weights * 16]; NULL: none */
     int64_t period;    /* blocks of weights: block b uses b mod period */
     int64_t blocks;    /* of the tile, `period` apart */
     int y0, x0, wy, wx; /* the first row and column of tap 0 of output 0, and of the weights, inside their borders */
@@ -24,10 +25,16 @@ static void taps(struct lowering *l, const struct local *c, struct reg *acc, con
     struct affine ky = loop(l, VAR_FOR, "ky", a->kernel[0]), kx = loop(l, VAR_FOR, "kx", a->kernel[1]);
     struct affine tap = affine_add(affine_scale(ky, a->kernel[1]), kx);
     struct affine weights = affine_add(affine_scale(s->period, a->kernel[0] * a->kernel[1]), tap);
+    struct expr *scale = NULL, *shift = NULL;
+    if (c->n) {
+        struct affine channel = affine_add(affine_scale(weights, BLOCK), s->lane);
+        scale = emit_let(b, fresh(l, "scale"), expr_load(b, l->lanes, at(c->n, l->zero, channel)));
+        shift = emit_let(b, fresh(l, "shift"), expr_load(b, l->lanes, at(c->n, affine_const(1), channel)));
+    }
     struct affine p = loop(l, VAR_UNROLL, "p", cols), col = affine_add(s->col, p);
-    struct expr *w = emit_let(
-        b, fresh(l, "wv"),
-        expr_load(b, l->lanes, at(c->w, weights, affine_plus(s->row, c->wy), affine_plus(col, c->wx), s->lane)));
+    struct expr *w =
+        expr_load(b, l->lanes, at(c->w, weights, affine_plus(s->row, c->wy), affine_plus(col, c->wx), s->lane));
+    w = emit_let(b, fresh(l, "wv"), scale ? expr_op(b, VOP_fma, w, scale, shift) : w);
     struct affine iy = affine_add(affine_scale(s->row, a->stride[0]), affine_scale(ky, a->dilation[0]));
     struct affine ix = affine_add(affine_scale(col, a->stride[1]), affine_scale(kx, a->dilation[1]));
     struct affine v = loop(l, VAR_UNROLL, "v", c->blocks);
@@ -91,6 +98,8 @@ struct kernel *lower_local(struct lowering *l)
                       .wx = weights_border};
     c.x = use_value(l, DIR_IN, "x", values);
     c.w = weights == values ? c.x : use_value(l, DIR_IN, "w", weights);
+    if (n->n_in > 2)
+        c.n = use_halves(l, DIR_IN, "n", n->in[2]);
     use_result(l);
     struct affine r = bands > 1 ? affine_var(kernel_task(&l->build, "r", bands), 1) : l->zero;
     struct affine first = all > chunk ? affine_var(kernel_task(&l->build, "c", all / chunk), chunk) : l->zero;

@@ -63,6 +63,8 @@ struct cover {
 struct cover cover(int64_t extent, int64_t tile);
 
 struct buffer *use_value(struct lowering *, enum direction, const char *name, const struct node *value);
+/* [2C,1,1] as [2, C], with the pad lanes of both halves. */
+struct buffer *use_halves(struct lowering *, enum direction, const char *name, const struct node *value);
 struct buffer *use_rows(struct lowering *, enum direction, const char *name,
                         const struct node *value); /* plain, row-major */
 struct buffer *use_weights(struct lowering *, const char *name, struct pack, int rank, const int64_t *dim);
@@ -108,6 +110,8 @@ struct kernel *lower_winograd(struct lowering *);
 struct kernel *lower_local(struct lowering *);
 struct kernel *lower_pool(struct lowering *);
 struct kernel *lower_global_pool(struct lowering *);
+struct kernel *lower_moments(struct lowering *);
+struct kernel *lower_group_scale(struct lowering *);
 struct kernel *lower_map(struct lowering *);
 struct kernel *lower_convert(struct lowering *);
 struct kernel *lower_generic(struct lowering *);

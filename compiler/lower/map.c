@@ -1,21 +1,22 @@
-/* Element by element over blocks: sums, gates, activations, a batch norm that no convolution absorbed. An operand is of the
- * result's shape, or a gate [C,1,1], or one number. */
+/* Element by element over blocks: sums, gates, sums of gated values, activations, norms that no convolution absorbed. An operand is of
+ * the result's shape, or a gate [C,1,1], or one number; or, of rescale, two numbers a channel. */
 #include "lower/lower.h"
 
 struct map {
-    struct buffer *in[2], *scale, *shift;
+    struct buffer *in[MAX_BUFFERS], *scale, *shift;
 };
 
 /* The buffer of input i: the result itself where it is computed in place. */
-static struct buffer *input_buffer(struct lowering *l, int i)
+static struct buffer *input_buffer(struct lowering *l, const struct map *m, int i)
 {
     const struct node *n = l->node, *v = n->in[i];
+    const char *name = arena_printf(l->build.arena, "x%d", i);
     if (node_is_number(v))
         return NULL;
     for (int k = 0; k < i; k++)
         if (n->in[k] == v)
-            return NULL; /* x + x: one buffer, see value_of */
-    return use_value(l, DIR_IN, arena_printf(l->build.arena, "x%d", i), v);
+            return m->in[k]; /* x + x: one buffer */
+    return n->op == OP_rescale && i == 1 ? use_halves(l, DIR_IN, name, v) : use_value(l, DIR_IN, name, v);
 }
 
 static bool in_place(const struct node *n, const struct node *v)
@@ -31,7 +32,7 @@ static void use_buffers(struct lowering *l, struct map *m)
         if (in_place(n, n->in[i]))
             takes_over = true;
         else
-            m->in[i] = input_buffer(l, i);
+            m->in[i] = input_buffer(l, m, i);
     }
     if (n->op == OP_scale_shift) {
         int64_t elements = layout_blocks(n->type) * BLOCK;
@@ -57,12 +58,17 @@ static struct expr *value_of(struct lowering *l, struct map *m, int i, struct af
     if (node_is_number(v))
         return expr_const(&l->build, l->lanes, v->value[0]);
     struct buffer *b = m->in[i];
-    if (!b)
-        b = m->in[0]; /* the same value twice */
     bool whole = shape_equal(v->type.shape, l->node->type.shape);
     int halo = v->type.layout.halo;
     struct affine oy = affine_plus(whole ? y : l->zero, halo), ox = affine_plus(whole ? x : l->zero, halo);
     return expr_load(&l->build, l->lanes, at(b, block, oy, ox, lane));
+}
+
+static struct expr *rescaled(struct lowering *l, struct map *m, struct expr *x, struct affine channel)
+{
+    struct builder *u = &l->build;
+    struct expr *scale = expr_load(u, l->lanes, at(m->in[1], l->zero, channel));
+    return expr_op(u, VOP_fma, x, scale, expr_load(u, l->lanes, at(m->in[1], affine_const(1), channel)));
 }
 
 static struct expr *combine(struct lowering *l, struct map *m, struct expr *a, struct expr *b, struct affine channel)
@@ -74,6 +80,7 @@ static struct expr *combine(struct lowering *l, struct map *m, struct expr *a, s
     case OP_silu: return expr_op(u, VOP_silu, a, NULL, NULL);
     case OP_add: return expr_op(u, VOP_add, a, b, NULL);
     case OP_sub: return expr_op(u, VOP_sub, a, b, NULL);
+    case OP_gated_sum:
     case OP_mul: return expr_op(u, VOP_mul, a, b, NULL);
     case OP_div: return expr_op(u, VOP_div, a, b, NULL);
     default: /* scale_shift */
@@ -94,9 +101,16 @@ struct kernel *lower_map(struct lowering *l)
     struct affine o = loop(l, VAR_FOR, "o", chunk), q = loop(l, VAR_FOR, "q", band), x = loop(l, VAR_FOR, "ox", w);
     struct affine u = loop(l, VAR_FOR, "u", l->vectors);
     struct affine block = affine_add(c, o), y = affine_add(affine_scale(r, band), q), lane = affine_scale(u, l->lanes);
-    struct expr *a = value_of(l, &m, 0, block, y, x, lane),
-                *b = n->n_in > 1 ? value_of(l, &m, 1, block, y, x, lane) : NULL;
-    store_result(l, block, y, x, lane, combine(l, &m, a, b, affine_add(affine_scale(block, BLOCK), lane)), l->lanes);
+    struct affine channel = affine_add(affine_scale(block, BLOCK), lane);
+    struct expr *v = value_of(l, &m, 0, block, y, x, lane);
+    if (n->op == OP_rescale)
+        v = rescaled(l, &m, v, channel);
+    else
+        v = combine(l, &m, v, n->n_in > 1 ? value_of(l, &m, 1, block, y, x, lane) : NULL, channel);
+    for (int i = 2; i < n->n_in; i += 2) /* of a gated sum */
+        v = expr_op(&l->build, VOP_fma, value_of(l, &m, i, block, y, x, lane),
+                    value_of(l, &m, i + 1, block, y, x, lane), v);
+    store_result(l, block, y, x, lane, v, l->lanes);
     end(l, u);
     end(l, x);
     end(l, q);

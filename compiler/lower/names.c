@@ -88,9 +88,9 @@ static const char *window_equation(struct arena *a, const struct node *n)
 static const char *local_equation(struct arena *a, const struct node *n)
 {
     const struct attrs *c = &n->attrs;
-    return arena_printf(a, "v[c,oy,ox] = sum_ky,kx x[c,%doy+%dky-%d,%dox+%dkx-%d] * w[kernel of c,ky kx,oy,ox]",
+    return arena_printf(a, "v[c,oy,ox] = sum_ky,kx x[c,%doy+%dky-%d,%dox+%dkx-%d] * w[kernel of c,ky kx,oy,ox]%s",
                         (int)c->stride[0], (int)c->dilation[0], (int)c->pad[0], (int)c->stride[1], (int)c->dilation[1],
-                        (int)c->pad[1]);
+                        (int)c->pad[1], n->n_in > 2 ? ", w = u * n[0] + n[1]" : "");
 }
 
 static const char *equation(struct arena *a, const struct node *n)
@@ -103,6 +103,11 @@ static const char *equation(struct arena *a, const struct node *n)
     case OP_linear: return "v[o] = b[o] + sum_i x[i] * w[o,i]";
     case OP_matmul: return "v[..,m,n] = sum_k left[..,m,k] * right[..,k,n]";
     case OP_group_norm: return "v = (x - mean) / sqrt(variance + eps) * scale[c] + shift[c], of a group of channels";
+    case OP_moments: return "v = mean_y,x x[c,y,x], then mean_y,x (x[c,y,x] - mean)^2";
+    case OP_group_scale:
+        return "v = scale[c] / sqrt(variance + eps), then shift[c] - mean * that, of a group of channels";
+    case OP_rescale: return "v = x0[c,y,x] * x1[0,c] + x1[1,c]";
+    case OP_gated_sum: return "v = x0[c,y,x] * x1[c] + x2[c,y,x] * x3[c] ..";
     case OP_local_conv: return local_equation(a, n);
     case OP_unfold: return window_equation(a, n);
     case OP_pad: return n->attrs.reflect ? "v = x within a border that reflects" : "v = x within a border of zeros";
@@ -110,7 +115,8 @@ static const char *equation(struct arena *a, const struct node *n)
     case OP_take: return "v = rows of x, by index";
     case OP_max_pool: return "v[c,oy,ox] = max over the window of x";
     case OP_avg_pool: return "v[c,oy,ox] = sum over the window of x / cells that count";
-    case OP_global_avg_pool: return "v[c] = sum_y,x x[c,y,x] / (H * W)";
+    case OP_global_avg_pool:
+        return n->n_in > 1 ? "v[c] = sum_y,x (x[c,y,x] + x1[c,y,x] ..) / (H * W)" : "v[c] = sum_y,x x[c,y,x] / (H * W)";
     case OP_scale_shift:
         return n->algorithm == ALGORITHM_generic ? "v[a,..] = x[a,..] * scale[a] + shift[a]"
                                                  : "v[c,y,x] = x0[c,y,x] * w[c] + b[c]";

@@ -89,6 +89,11 @@ struct buffer *use_value(struct lowering *l, enum direction dir, const char *nam
     return declare(l, dir, name, 4, (int64_t[]){layout_blocks(v->type), h + 2 * y.halo, w + 2 * y.halo, y.block}, a);
 }
 
+struct buffer *use_halves(struct lowering *l, enum direction dir, const char *name, const struct node *v)
+{
+    return declare(l, dir, name, 2, (int64_t[]){2, layout_blocks(v->type) / 2 * BLOCK}, value_place(l->program, v));
+}
+
 struct buffer *use_rows(struct lowering *l, enum direction dir, const char *name, const struct node *v)
 {
     int64_t one = 1;

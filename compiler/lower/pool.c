@@ -124,16 +124,22 @@ struct kernel *lower_pool(struct lowering *l)
     return kernel_end(&l->build);
 }
 
-/* Average over all positions: a sum a channel, rows first, each in ascending order. */
+/* Average over all positions of the sum of the inputs: a sum a channel, rows first, each in ascending order. */
 struct kernel *lower_global_pool(struct lowering *l)
 {
     struct builder *b = &l->build;
     struct node *n = l->node;
     const struct node *in = n->in[0];
-    int halo = in->type.layout.halo;
     int64_t h = in->type.shape.dim[1], w = in->type.shape.dim[2], blocks = layout_blocks(n->type);
     int64_t chunk = n->schedule.chunk ? n->schedule.chunk : blocks;
-    struct buffer *x = use_value(l, DIR_IN, "x", in);
+    struct buffer *x[MAX_BUFFERS];
+    for (int i = 0; i < n->n_in; i++) {
+        int same = 0;
+        while (n->in[same] != n->in[i])
+            same++;
+        const char *name = i ? arena_printf(b->arena, "x%d", i) : "x";
+        x[i] = same < i ? x[same] : use_value(l, DIR_IN, name, n->in[i]);
+    }
     use_result(l);
     struct affine c = blocks > chunk ? affine_var(kernel_task(b, "c", blocks / chunk), chunk) : l->zero;
     struct affine o = loop(l, VAR_FOR, "o", chunk), u = loop(l, VAR_FOR, "u", l->vectors);
@@ -141,7 +147,12 @@ struct kernel *lower_global_pool(struct lowering *l)
     struct reg *acc = emit_reg(b, fresh(l, "acc"), vector(l->lanes), 0, NULL);
     emit_set(b, reg_at(acc), zero_of(l, l->lanes));
     struct affine y = loop(l, VAR_FOR, "iy", h), ix = loop(l, VAR_FOR, "ix", w);
-    struct expr *v = expr_load(b, l->lanes, at(x, block, affine_plus(y, halo), affine_plus(ix, halo), lane));
+    struct expr *v = NULL;
+    for (int i = 0; i < n->n_in; i++) {
+        int halo = n->in[i]->type.layout.halo;
+        struct expr *one = expr_load(b, l->lanes, at(x[i], block, affine_plus(y, halo), affine_plus(ix, halo), lane));
+        v = v ? expr_op(b, VOP_add, v, one, NULL) : one;
+    }
     emit_set(b, reg_at(acc), expr_op(b, VOP_add, expr_reg(b, reg_at(acc)), v, NULL));
     end(l, ix);
     end(l, y);

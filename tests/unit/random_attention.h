@@ -225,6 +225,66 @@ static void add_local_conv(struct maker *m)
     }
 }
 
+static struct node *pointwise(struct maker *m, struct node *x, int64_t out)
+{
+    return add(m, OP_conv, x, NULL,
+               (struct attrs){.kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}, .groups = 1, .out = out});
+}
+
+/* Weights of a convolution and a group norm, mostly a group a kernel, as contextual transformers have them; then a norm. */
+static void add_contextual(struct maker *m)
+{
+    struct node *x = any_map(m), *weights, *sum;
+    struct shape s = x->type.shape;
+    int64_t channels = s.dim[0], kernels = divisor(m, channels), taps = below(m, 2) ? 9 : 3;
+    struct attrs a = {.kernel = {taps / 3, 3}, .stride = {1, 1}, .dilation = {1, 1}, .pad = {taps / 9, 1}};
+    if (m->exact || shape_elements(s) * taps >= MOST_ELEMENTS || channels * channels * taps > MOST_MACS) {
+        return;
+    }
+    weights = pointwise(m, x, kernels * taps);
+    struct attrs norm = {.groups = below(m, 4) ? kernels : divisor(m, kernels * taps), .eps = 1e-3};
+    weights = add(m, OP_group_norm, weights, NULL, norm);
+    weights = reshaped(m, weights, (struct shape){4, {kernels, taps, s.dim[1], s.dim[2]}});
+    struct node *open = add(m, OP_unfold, x, NULL, a);
+    open = reshaped(m, open, (struct shape){5, {channels / kernels, kernels, taps, s.dim[1], s.dim[2]}});
+    sum = add(m, OP_sum, plain(m, OP_mul, open, weights), NULL, (struct attrs){.axis = 2});
+    sum = reshaped(m, sum, s);
+    if (below(m, 2)) {
+        sum = add(m, OP_batch_norm, sum, NULL, (struct attrs){.eps = 1e-5});
+        plain(m, below(m, 2) ? OP_silu : OP_relu, sum, NULL);
+    }
+}
+
+/* Paths, weighted per channel by a softmax over them, which stand one behind the other or channel by channel. */
+static void add_paths(struct maker *m)
+{
+    struct node *x = any_map(m), *path[3], *sum, *out = NULL;
+    struct shape s = x->type.shape;
+    int64_t c = s.dim[0], n = 2 + below(m, 2), axis = below(m, 2);
+    if (m->exact || c * c * shape_elements(s) / c > MOST_MACS || shape_elements(s) > MOST_ELEMENTS) {
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        path[i] = below(m, 4) ? pointwise(m, x, c) : x;
+        sum = i ? plain(m, OP_add, sum, path[i]) : path[0];
+    }
+    if (!below(m, 8)) { /* somebody else reads it */
+        plain(m, OP_relu, sum, NULL);
+    }
+    struct node *gate = pointwise(m, plain(m, OP_global_avg_pool, sum, NULL), n * c);
+    struct shape of = {4, {axis ? c : n, axis ? n : c, 1, 1}}, one = {3, {c, 1, 1}};
+    gate = add(m, OP_softmax, reshaped(m, gate, of), NULL, (struct attrs){.axis = axis});
+    for (int i = 0; i < n; i++) {
+        struct node *part = add(m, OP_slice, gate, NULL, (struct attrs){.axis = axis, .start = i, .size = 1});
+        part = reshaped(m, part, one);
+        part = below(m, 2) ? plain(m, OP_mul, path[i], part) : plain(m, OP_mul, part, path[i]);
+        out = i ? plain(m, OP_add, out, part) : part;
+    }
+    if (below(m, 2)) {
+        plain(m, OP_relu, out, NULL);
+    }
+}
+
 static void add_upsample(struct maker *m)
 {
     struct node *x = any_map(m);

@@ -195,6 +195,40 @@ static void add_local_conv(struct graph *g, struct node *x)
     }
 }
 
+/* Weights of a convolution and a group norm of a group a kernel; and paths with a softmax over them, see random_attention.h. */
+static void add_contextual(struct graph *g, struct node *x)
+{
+    int64_t channels = x->type.shape.dim[0], kernels = channels % 2 ? 1 : 2;
+    struct shape map = x->type.shape;
+    struct attrs window = {.kernel = {3, 1}, .stride = {1, 1}, .pad = {1, 0}, .dilation = {1, 1}};
+    struct attrs norm = {.groups = below(4) ? kernels : 3, .eps = 1e-5};
+    struct node *weights = add(g, OP_group_norm, add_conv(g, x, kernels * 3, 1), NULL, norm);
+    weights = add(g, OP_reshape, weights, NULL, (struct attrs){.shape = {4, {kernels, 3, map.dim[1], map.dim[2]}}});
+    struct node *open = add(g, OP_unfold, x, NULL, window);
+    struct attrs shape = {.shape = {5, {channels / kernels, kernels, 3, map.dim[1], map.dim[2]}}};
+    open = add_plain(g, OP_mul, add(g, OP_reshape, open, NULL, shape), weights);
+    open = add(g, OP_sum, open, NULL, (struct attrs){.axis = 2});
+    open = add(g, OP_reshape, open, NULL, (struct attrs){.shape = map});
+    if (below(2)) {
+        add_plain(g, OP_silu, add_norm(g, open), NULL);
+    }
+}
+
+static void add_paths(struct graph *g, struct node *x)
+{
+    int64_t c = x->type.shape.dim[0], axis = below(2);
+    struct node *path[2] = {add_conv(g, x, c, 3), below(2) ? x : add_conv(g, x, c, 1)}, *out[2];
+    struct node *gate = add_plain(g, OP_global_avg_pool, add_plain(g, OP_add, path[0], path[1]), NULL);
+    struct attrs of = {.shape = {4, {axis ? c : 2, axis ? 2 : c, 1, 1}}}, one = {.shape = {3, {c, 1, 1}}};
+    gate = add(g, OP_reshape, add_conv(g, gate, 2 * c, 1), NULL, of);
+    gate = add(g, OP_softmax, gate, NULL, (struct attrs){.axis = axis});
+    for (int i = 0; i < 2; i++) {
+        struct node *part = add(g, OP_slice, gate, NULL, (struct attrs){.axis = axis, .start = i, .size = 1});
+        out[i] = add_plain(g, OP_mul, path[i], add(g, OP_reshape, part, NULL, one));
+    }
+    add_plain(g, OP_add, out[0], out[1]);
+}
+
 static void add_step(struct graph *g)
 {
     static const enum op activation[] = {OP_relu, OP_sigmoid, OP_silu}, pair[] = {OP_add, OP_add, OP_mul, OP_sub};
@@ -203,7 +237,9 @@ static void add_step(struct graph *g)
     if (x->type.shape.rank != 3 || x->type.shape.dim[1] == 1) { /* kernels, a gate's inside: not continued */
         return;
     }
-    switch (below(12)) {
+    switch (below(14)) {
+    case 12: add_contextual(g, x); break;
+    case 13: add_paths(g, x); break;
     case 10: add_branches(g, x); break;
     case 11: add_local_conv(g, x); break;
     case 0: add_conv(g, x, 2 + 2 * below(2), 1 + 2 * below(2)); break;
@@ -315,9 +351,9 @@ enum { SEEDS = 120 };
 
 Test(graph_pass, each_alone_keeps_values)
 {
-    static const char *const names[] = {"bind_kernels",    "absorb_pads",     "find_local_conv",
-                                        "merge_branches",  "fold_batch_norm", "share_common",
-                                        "arrange_weights", "fuse_epilogues",  "drop_dead"};
+    static const char *const names[] = {"bind_kernels",    "absorb_pads",  "find_local_conv", "merge_branches",
+                                        "fold_batch_norm", "share_common", "arrange_weights", "fuse_epilogues",
+                                        "drop_dead",       "merge_sums",   "split_group_norm"};
     for (size_t k = 0; k < LENGTH(names); k++) {
         for (uint32_t seed = 0; seed < SEEDS; seed++) {
             check_pass(random_graph(seed), names[k], seed);
