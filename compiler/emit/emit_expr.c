@@ -231,9 +231,13 @@ void emit_expr(struct text *out, const struct expr *e)
     switch (e->kind) {
     case EXPR_LOAD:
         if (lanes > 1) {
-            text_add(out, "load%s%d(&", e->aligned ? "" : "u", lanes);
+            text_add(out, "load%s%d%s(&", e->aligned || e->count ? "" : "u", lanes, e->count ? "_n" : "");
         }
         emit_element(out, &e->ref);
+        if (lanes > 1 && e->count) {
+            text_add(out, ", %d, ", e->count);
+            add_constant(out, e->value);
+        }
         text_add(out, "%s", lanes > 1 ? ")" : "");
         break;
     case EXPR_SPLAT:

@@ -286,6 +286,7 @@ static void add_statement(struct printer *p, const struct stmt *s)
     case STMT_STORE: add_store(&line, s); break;
     case STMT_PREFETCH: add_prefetch(&line, &s->ref, s->level); break;
     case STMT_FENCE: text_add(&line, "fence;"); break;
+    case STMT_TRANSPOSE: text_add(&line, "transpose%d(%s);", s->reg->type.lanes, s->reg->name); break;
     case STMT_TABLE: add_table(p, s); return;
     }
     put_line(p, text_string(&line));

@@ -6,7 +6,9 @@
 
 #include "loop/loop.h"
 
-enum { CACHE_LINE_ELEMENTS = 16 }; /* buffers start at multiples of 64 bytes, of 16 f32; a caller's need not: loop_caller */
+enum {
+    CACHE_LINE_ELEMENTS = 16
+}; /* buffers start at multiples of 64 bytes, of 16 f32; a caller's need not: loop_caller */
 
 static struct stmt *append(struct builder *b, enum stmt_kind kind)
 {
@@ -160,6 +162,11 @@ void emit_prefetch(struct builder *b, struct element_ref ref, int level)
     stmt->level = level;
 }
 
+void emit_transpose(struct builder *b, struct reg *reg)
+{
+    append(b, STMT_TRANSPOSE)->reg = reg;
+}
+
 void emit_fence(struct builder *b)
 {
     append(b, STMT_FENCE);
@@ -229,6 +236,17 @@ struct expr *expr_load(struct builder *b, int lanes, struct element_ref ref)
     struct expr *expr = new_expr(b, EXPR_LOAD, lanes);
     expr->ref = ref;
     expr->aligned = ref_is_aligned(&ref, lanes);
+    return expr;
+}
+
+struct expr *expr_load_some(struct builder *b, int lanes, struct element_ref ref, int count, double fill)
+{
+    struct expr *expr = expr_load(b, lanes, ref);
+    if (count < lanes) {
+        expr->aligned = false;
+        expr->count = count;
+        expr->value = fill;
+    }
     return expr;
 }
 

@@ -80,7 +80,7 @@ enum vop {
 
 enum { PICK_BLOCK = 16 };
 enum expr_kind {
-    EXPR_LOAD,  /* load x[..]: lanes neighbours along the last dimension; aligned says load, else loadu */
+    EXPR_LOAD,  /* load x[..]: lanes neighbours along the last dimension; aligned says load, else loadu; of `count`, `value` behind them */
     EXPR_SPLAT, /* splat x[..]: one element to all lanes */
     EXPR_PICK,  /* pick x[..], lanes(a/b, e): from the block of 16 that starts at x[..], lane l gets element a * ((l + base) / b) + e;
                    base is the first lane of this vector in the block */
@@ -94,6 +94,7 @@ struct expr {
     struct vtype type;
     struct element_ref ref;  /* load splat pick */
     bool aligned;            /* load */
+    int count;               /* load: lanes that are read; 0: all */
     int64_t pick_a, pick_b, pick_base;
     struct affine pick_e;
     struct reg_ref reg;
@@ -103,7 +104,7 @@ struct expr {
     struct expr *arg[3];
 };
 
-enum stmt_kind { STMT_LOOP, STMT_IF, STMT_TABLE, STMT_REG, STMT_SET, STMT_LET, STMT_STORE, STMT_PREFETCH, STMT_FENCE, STMT_COMMENT };
+enum stmt_kind { STMT_LOOP, STMT_IF, STMT_TABLE, STMT_REG, STMT_SET, STMT_LET, STMT_STORE, STMT_PREFETCH, STMT_FENCE, STMT_TRANSPOSE, STMT_COMMENT };
 struct stmt {
     enum stmt_kind kind;
     struct stmt *next;
@@ -116,7 +117,7 @@ struct stmt {
     /* STMT_TABLE: var, to the end of the block, is table[cond]; it may stand in subscripts that are read */
     const int64_t *table;
     int64_t n_table;
-    /* STMT_REG, STMT_LET: reg declared; STMT_SET: element */
+    /* STMT_REG, STMT_LET: reg declared; STMT_TRANSPOSE: reg of as many vectors as lanes; STMT_SET: element */
     struct reg *reg;
     struct reg_ref target;
     /* STMT_SET, STMT_LET, STMT_STORE */
@@ -245,6 +246,7 @@ void emit_set(struct builder *, struct reg_ref, struct expr *);
 struct expr *emit_let(struct builder *, const char *name, struct expr *); /* returns a use of it */
 struct stmt *emit_store(struct builder *, struct element_ref, struct expr *, int lanes); /* alignment is worked out */
 void emit_prefetch(struct builder *, struct element_ref, int level);
+void emit_transpose(struct builder *, struct reg *); /* lane l of vector v and lane v of vector l change places */
 void emit_fence(struct builder *);
 void emit_comment(struct builder *, const char *text);
 struct element_ref at(struct buffer *, ...); /* rank affines follow: at(x, ib, iy, ix, i) */
@@ -254,6 +256,8 @@ bool loop_name_is_valid(const char *);
 const char *vop_name(enum vop);
 bool ref_is_aligned(const struct element_ref *, int lanes); /* provably at a multiple of the vector's bytes, if its buffer starts at a multiple of 64 */
 struct expr *expr_load(struct builder *, int lanes, struct element_ref);   /* alignment is worked out from offset and coefficients */
+/* The first `count` lanes, and `fill` behind them: nothing is read there. */
+struct expr *expr_load_some(struct builder *, int lanes, struct element_ref, int count, double fill);
 struct expr *expr_splat(struct builder *, int lanes, struct element_ref);
 /* What a pick takes for lane l, less its e: a * group, the group being (l + base) / b; lanes behind the last whole group of a block
  * of 16 stay with that group, so that no lane leaves the block. */

@@ -38,10 +38,10 @@ struct spot { /* where something lies: data[flat], and the bounds that are not c
 struct value { /* of an expression */
     enum expr_kind kind;
     enum vop op;
-    int lanes;
+    int lanes, count; /* count: of a load, lanes that are read; 0: all */
     struct spot spot;
     int64_t offset[MAX_LANES]; /* pick: of each lane, from the least */
-    float constant[MAX_LANES];
+    float constant[MAX_LANES]; /* of a load, what stands in the other lanes */
     const struct value *arg[3];
 };
 struct step { /* a statement */
@@ -229,7 +229,13 @@ static const struct value *translate_expr(struct machine *m, const struct expr *
     v->op = e->op;
     v->lanes = e->type.lanes;
     switch (e->kind) {
-    case EXPR_LOAD: v->spot = element_spot(m, &e->ref, v->lanes); break;
+    case EXPR_LOAD:
+        v->count = e->count;
+        v->spot = element_spot(m, &e->ref, e->count ? e->count : v->lanes);
+        for (int l = 0; l < v->lanes; l++) {
+            v->constant[l] = (float)e->value;
+        }
+        break;
     case EXPR_SPLAT: v->spot = element_spot(m, &e->ref, 1); break;
     case EXPR_PICK: v->spot = pick_spot(m, e, v->offset); break;
     case EXPR_REG: v->spot = reg_spot(m, &e->reg); break;
@@ -273,6 +279,10 @@ static struct step *translate_block(struct machine *m, const struct stmt *s)
             break;
         case STMT_IF: step->cond = sum_of(m, s->cond); break;
         case STMT_REG: step->spot.data = reg_data(m, s->reg, &step->count); break;
+        case STMT_TRANSPOSE:
+            step->spot.data = reg_data(m, s->reg, NULL);
+            step->count = s->reg->type.lanes;
+            break;
         case STMT_LET: step->spot = reg_spot(m, &(struct reg_ref){.reg = s->reg}); break;
         case STMT_SET: step->spot = reg_spot(m, &s->target); break;
         case STMT_STORE:
@@ -391,6 +401,11 @@ static const float *value_now(struct machine *m, const struct value *v, float *r
     if (!from) {
         return zeros;
     }
+    if (v->count) {
+        memcpy(room, v->constant, sizeof *room * (size_t)v->lanes);
+        memcpy(room, from, sizeof *room * (size_t)v->count);
+        from = room;
+    }
     if (v->kind == EXPR_SPLAT || v->kind == EXPR_PICK || v->kind == EXPR_LANE) {
         for (int l = 0; l < v->lanes; l++) {
             room[l] = from[v->offset[l]];
@@ -407,6 +422,17 @@ static void assign(struct machine *m, const struct step *s)
     float *to = m->failed ? NULL : locate(m, &s->spot);
     if (to) {
         memmove(to, from, sizeof *to * (size_t)s->count);
+    }
+}
+
+static void transpose(float *data, int64_t lanes)
+{
+    for (int64_t i = 0; i < lanes; i++) {
+        for (int64_t k = 0; k < i; k++) {
+            float other = data[i * lanes + k];
+            data[i * lanes + k] = data[k * lanes + i];
+            data[k * lanes + i] = other;
+        }
     }
 }
 
@@ -439,6 +465,7 @@ static void run(struct machine *m, const struct step *s)
             break;
         }
         case STMT_REG: memset(s->spot.data, 0xff, sizeof(float) * (size_t)s->count); break;
+        case STMT_TRANSPOSE: transpose(s->spot.data, s->count); break;
         default: assign(m, s); break;
         }
     }

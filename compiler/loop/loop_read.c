@@ -176,6 +176,26 @@ static struct vtype read_type(struct reader *r)
 /* ---- expressions ---- */
 
 static struct expr *read_expr(struct reader *r, int depth);
+static struct expr *read_number(struct reader *r);
+
+/* x[..], perhaps :12 else zero */
+static struct expr *read_load(struct reader *r, bool aligned)
+{
+    struct element_ref ref = read_ref(r);
+    if (r->failed) {
+        return NULL;
+    }
+    struct expr *expr = expr_load(&r->b, 1, ref);
+    expr->aligned = aligned;
+    if (accept(r, ":")) {
+        expr->count = (int)read_size(r);
+        expect(r, "else");
+        skip_space(r);
+        struct expr *fill = accept(r, "zero") ? expr_const(&r->b, 1, 0.0) : read_number(r);
+        expr->value = fill ? fill->value : 0;
+    }
+    return r->failed ? NULL : expr;
+}
 
 static struct expr *read_pick(struct reader *r)
 {
@@ -260,12 +280,7 @@ static struct expr *read_expr(struct reader *r, int depth)
     }
     bool aligned = accept(r, "load");
     if (aligned || accept(r, "loadu")) {
-        struct element_ref ref = read_ref(r);
-        struct expr *expr = r->failed ? NULL : expr_load(&r->b, 1, ref);
-        if (expr != NULL) {
-            expr->aligned = aligned;
-        }
-        return expr;
+        return read_load(r, aligned);
     }
     if (accept(r, "splat")) {
         struct element_ref ref = read_ref(r);
@@ -460,6 +475,20 @@ static void read_set(struct reader *r)
     }
 }
 
+static void read_transpose(struct reader *r)
+{
+    skip_space(r);
+    size_t first = r->pos;
+    const char *name = read_word(r, "a register");
+    const struct declared *it = find_name(r, name, first, "register");
+    if (it != NULL && it->reg == NULL) {
+        fail(r, CHECK_loop_names, first, r->pos, "%s is no register", name);
+    }
+    if (!r->failed) {
+        emit_transpose(&r->b, it->reg);
+    }
+}
+
 static void read_block(struct reader *r)
 {
     while (!r->failed && !next_is(r, "}") && r->pos < r->length) {
@@ -487,6 +516,8 @@ static void read_block(struct reader *r)
             read_prefetch(r, 2);
         } else if (accept(r, "fence")) {
             emit_fence(&r->b);
+        } else if (accept(r, "transpose")) {
+            read_transpose(r);
         } else {
             read_set(r);
         }

@@ -24,10 +24,10 @@ const char *vop_name(enum vop op)
 
 bool loop_name_is_valid(const char *name)
 {
-    static const char *const words[] = {"kernel", "in",       "out",   "inout", "task",  "for",      "unroll", "if",
-                                        "reg",    "let",      "store", "load",  "loadu", "splat",    "pick",   "lanes",
-                                        "fence",  "prefetch", "zero",  "inf",   "nan",   "from",     "at",     "f32",
-                                        "i32",    "storeu",   "lane",  "of",    "local", "prefetch2"};
+    static const char *const words[] = {"kernel", "in",        "out",   "inout",    "task",  "for",   "unroll", "if",
+                                        "reg",    "let",       "store", "load",     "loadu", "splat", "pick",   "lanes",
+                                        "fence",  "transpose", "else",  "prefetch", "zero",  "inf",   "nan",    "from",
+                                        "at",     "f32",       "i32",   "storeu",   "lane",  "of",    "local",  "prefetch2"};
     if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || *name == '_')) {
         return false;
     }
@@ -119,6 +119,10 @@ static void put_expr(struct text *out, const struct expr *expr)
     case EXPR_LOAD:
         text_add(out, expr->aligned ? "load " : "loadu ");
         put_ref(out, &expr->ref);
+        if (expr->count) {
+            text_add(out, ":%d else ", expr->count);
+            put_const(out, expr->value);
+        }
         break;
     case EXPR_SPLAT:
         text_add(out, "splat ");
@@ -253,6 +257,7 @@ static void put_simple(struct text *out, const struct stmt *stmt)
         put_ref(out, &stmt->ref);
         break;
     case STMT_FENCE: text_add(out, "fence"); break;
+    case STMT_TRANSPOSE: text_add(out, "transpose %s", stmt->reg->name); break;
     case STMT_TABLE:
         text_add(out, "table %s[%s] {", stmt->var->name, affine_text(out->arena, stmt->cond));
         for (int64_t i = 0; i < stmt->n_table; i++) {

@@ -232,6 +232,9 @@ static void check_expr(struct verifier *v, const struct expr *expr)
     if (expr->kind == EXPR_LOAD || expr->kind == EXPR_SPLAT || expr->kind == EXPR_PICK) {
         check_ref(v, &expr->ref);
     }
+    if (expr->kind == EXPR_LOAD && (expr->count < 0 || expr->count > expr->type.lanes)) {
+        fail(v, CHECK_loop_types, "%d lanes of a load with %s are read", expr->count, type_name(v, expr->type));
+    }
     if (expr->kind == EXPR_PICK) {
         check_affine(v, &expr->pick_e);
         if (expr->pick_b < 1 || expr->pick_b > PICK_BLOCK || expr->pick_a < 0 || expr->pick_a > MAX_LANES ||
@@ -311,6 +314,16 @@ static void check_table(struct verifier *v, const struct stmt *stmt)
     }
 }
 
+static void check_transpose(struct verifier *v, const struct reg *reg)
+{
+    if (find_visible(v, reg) == NULL) {
+        fail(v, CHECK_loop_names, "register %s is used outside of the block that declares it", reg->name);
+    }
+    if (reg->rank != 1 || reg->dim[0] != reg->type.lanes) {
+        fail(v, CHECK_loop_types, "%s is transposed, but does not have as many vectors as lanes", reg->name);
+    }
+}
+
 static void check_block(struct verifier *v, const struct stmt *stmt, int depth)
 {
     size_t outer = v->n_visible;
@@ -357,6 +370,7 @@ static void check_block(struct verifier *v, const struct stmt *stmt, int depth)
             check_no_table(v, stmt->ref.at, stmt->ref.buffer->rank);
             break;
         case STMT_PREFETCH: check_ref(v, &stmt->ref); break;
+        case STMT_TRANSPOSE: check_transpose(v, stmt->reg); break;
         case STMT_FENCE:
         case STMT_COMMENT: break;
         }

@@ -153,6 +153,15 @@ static void run_loop(struct run *v, const struct stmt *stmt)
     }
 }
 
+static void run_transpose(struct run *v, const struct reg *reg)
+{
+    struct reg_ref ref = {.reg = (struct reg *)reg};
+    for (int64_t i = 0; reg->rank == 1 && i < reg->dim[0]; i++) {
+        ref.at[0] = affine_const(i);
+        run_expr(v, &(struct expr){.kind = EXPR_REG, .reg = ref});
+    }
+}
+
 static void run_block(struct run *v, const struct stmt *stmt)
 {
     size_t outer = v->n_live;
@@ -180,6 +189,7 @@ static void run_block(struct run *v, const struct stmt *stmt)
             make_live(v, stmt->reg, true);
             break;
         case STMT_STORE: run_expr(v, stmt->value); break;
+        case STMT_TRANSPOSE: run_transpose(v, stmt->reg); break;
         case STMT_TABLE: v->known[stmt->var->id] = false; break;
         case STMT_PREFETCH:
         case STMT_FENCE:

@@ -1,7 +1,7 @@
 /* NEON, what every 64-bit ARM processor has: 4 floats a vector, 32 registers; a block of 16 floats is four vectors.
  * + - * / are C's own; an intrinsic stands where no expression gives the instruction. fmax and fmin differ from the other
  * targets in what they make of NaN and of -0, so a comparison and a choice stand for them; of a number and 0 they do not.
- * store4_n writes the first n lanes; fma4 of a dup4 is one instruction, a multiply-add by lane. */
+ * load4_n and store4_n read and write the first n lanes; fma4 of a dup4 is one instruction, a multiply-add by lane. */
 #include <arm_neon.h>
 
 typedef float32x4_t f32x4;
@@ -14,6 +14,12 @@ inlined f32x4 splat4(f32 s)                      { return vdupq_n_f32(s); }
 inlined f32x4 dup4(f32x4 v, int l)               { return vdupq_n_f32(v[l]); }
 inlined f32x4 load4(const f32 *p)                { return vld1q_f32(p); }
 inlined f32x4 loadu4(const f32 *p)               { return vld1q_f32(p); }
+inlined f32x4 load4_n(const f32 *p, int n, f32 rest)
+{
+    f32x4 v = splat4(rest);
+    unroll (int l = 0; l < 4; l++) if (l < n) v[l] = p[l];
+    return v;
+}
 inlined void  store4(f32 *p, f32x4 v)            { vst1q_f32(p, v); }
 inlined void  storeu4(f32 *p, f32x4 v)           { vst1q_f32(p, v); }
 inlined void  store4_n(f32 *p, f32x4 v, int n)   { unroll (int l = 0; l < 4; l++) if (l < n) p[l] = v[l]; }
@@ -41,6 +47,17 @@ inlined f32x4 pick4_wide(const f32 *block, i32x4 l)
         table.val[i] = vreinterpretq_u8_f32(vld1q_f32(block + 4 * i));
     }
     return vreinterpretq_f32_u8(vqtbl4q_u8(table, bytes4(l)));
+}
+
+/* Vector i and lane l change places. */
+inlined void transpose4(f32x4 *v)
+{
+    float64x2_t a = vreinterpretq_f64_f32(vtrn1q_f32(v[0], v[1])), b = vreinterpretq_f64_f32(vtrn2q_f32(v[0], v[1]));
+    float64x2_t c = vreinterpretq_f64_f32(vtrn1q_f32(v[2], v[3])), d = vreinterpretq_f64_f32(vtrn2q_f32(v[2], v[3]));
+    v[0] = vreinterpretq_f32_f64(vtrn1q_f64(a, c));
+    v[1] = vreinterpretq_f32_f64(vtrn1q_f64(b, d));
+    v[2] = vreinterpretq_f32_f64(vtrn2q_f64(a, c));
+    v[3] = vreinterpretq_f32_f64(vtrn2q_f64(b, d));
 }
 
 inlined f32x4 exp4(f32x4 x) /* see exp1 */

@@ -111,6 +111,7 @@ inlined f32 fma1(f32 a, f32 b, f32 c)
     return fmaf(a, b, c);
 }
 
+inlined void transpose1(f32 *v) { (void)v; }
 inlined f32 max1(f32 a, f32 b) { return a > b || a != a ? a : b; } /* a NaN stays, from either side */
 inlined f32 sqrt1(f32 a)       { return sqrtf(a); }
 inlined f32 relu1(f32 a)       { return a <= 0.0f ? 0.0f : a; }
@@ -142,7 +143,7 @@ inlined f32 silu1(f32 x)    { return x / (1.0f + exp1(-x)); }
 
 /* AVX-512: 16 floats a vector, 32 registers.
  * + - * / are C's own; an intrinsic stands where no expression gives the instruction.
- * store16_n writes the first n lanes; lane i of pick16 is p[l[i]], in a block of 16. */
+ * load16_n and store16_n read and write the first n lanes; lane i of pick16 is p[l[i]], in a block of 16. */
 #include <immintrin.h>
 
 typedef f32      f32x16 __attribute__((vector_size(64)));
@@ -155,6 +156,10 @@ inlined f32x16 splat16(f32 s)                       { return s - zero16(); } /* 
 inlined f32x16 dup16(f32x16 v, int l)               { return splat16(v[l]); }
 inlined f32x16 load16(const f32 *p)                 { return _mm512_load_ps(p); }
 inlined f32x16 loadu16(const f32 *p)                { return _mm512_loadu_ps(p); }
+inlined f32x16 load16_n(const f32 *p, int n, f32 rest)
+{
+    return _mm512_mask_loadu_ps(splat16(rest), (__mmask16)((1u << n) - 1), p);
+}
 inlined void   store16(f32 *p, f32x16 v)            { _mm512_store_ps(p, v); }
 inlined void   storeu16(f32 *p, f32x16 v)           { _mm512_storeu_ps(p, v); }
 inlined void   store16_n(f32 *p, f32x16 v, int n)   { _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), v); }
@@ -168,6 +173,33 @@ inlined f32x16 relu16(f32x16 a) /* what is not at most 0, a NaN too */
 inlined f32x16 max16(f32x16 a, f32x16 b)
 {
     return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a);
+}
+
+/* Vector i and lane l change places: pairs of lanes, quarters of a vector, and then the quarters. */
+inlined void transpose16(f32x16 *v)
+{
+    f32x16 a[16], b[16];
+    unroll (int i = 0; i < 16; i += 2) {
+        a[i] = _mm512_unpacklo_ps(v[i], v[i + 1]);
+        a[i + 1] = _mm512_unpackhi_ps(v[i], v[i + 1]);
+    }
+    unroll (int i = 0; i < 16; i++) {
+        int k = i / 4 * 4 + i % 4 / 2; /* a[k] and a[k + 2] hold the same two columns of four vectors */
+        b[i] = i % 2 ? (f32x16)_mm512_unpackhi_pd((__m512d)a[k], (__m512d)a[k + 2])
+                     : (f32x16)_mm512_unpacklo_pd((__m512d)a[k], (__m512d)a[k + 2]);
+    }
+    unroll (int i = 0; i < 4; i++) { /* b[i + 4k] has, in quarter q, column 4q + i of vectors 4k to 4k + 3 */
+        a[i] = _mm512_shuffle_f32x4(b[i], b[i + 4], 0x88);
+        a[i + 4] = _mm512_shuffle_f32x4(b[i], b[i + 4], 0xdd);
+        a[i + 8] = _mm512_shuffle_f32x4(b[i + 8], b[i + 12], 0x88);
+        a[i + 12] = _mm512_shuffle_f32x4(b[i + 8], b[i + 12], 0xdd);
+    }
+    unroll (int i = 0; i < 4; i++) {
+        v[i] = _mm512_shuffle_f32x4(a[i], a[i + 8], 0x88);
+        v[i + 8] = _mm512_shuffle_f32x4(a[i], a[i + 8], 0xdd);
+        v[i + 4] = _mm512_shuffle_f32x4(a[i + 4], a[i + 12], 0x88);
+        v[i + 12] = _mm512_shuffle_f32x4(a[i + 4], a[i + 12], 0xdd);
+    }
 }
 
 inlined f32x16 exp16(f32x16 x) /* see exp1 */

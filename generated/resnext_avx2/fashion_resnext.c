@@ -99,6 +99,7 @@ inlined f32 fma1(f32 a, f32 b, f32 c)
     return fmaf(a, b, c);
 }
 
+inlined void transpose1(f32 *v) { (void)v; }
 inlined f32 max1(f32 a, f32 b) { return a > b || a != a ? a : b; } /* a NaN stays, from either side */
 inlined f32 sqrt1(f32 a)       { return sqrtf(a); }
 inlined f32 relu1(f32 a)       { return a <= 0.0f ? 0.0f : a; }
@@ -130,7 +131,7 @@ inlined f32 silu1(f32 x)    { return x / (1.0f + exp1(-x)); }
 
 /* AVX2 and FMA: 8 floats a vector, 16 registers; a block of 16 floats is two vectors.
  * + - * / are C's own; an intrinsic stands where no expression gives the instruction.
- * store8_n writes the first n lanes. */
+ * load8_n and store8_n read and write the first n lanes. */
 #include <immintrin.h>
 
 typedef f32      f32x8 __attribute__((vector_size(32)));
@@ -143,6 +144,10 @@ inlined f32x8 splat8(f32 s)                      { return s - zero8(); } /* s + 
 inlined f32x8 dup8(f32x8 v, int l)               { return splat8(v[l]); }
 inlined f32x8 load8(const f32 *p)                { return _mm256_load_ps(p); }
 inlined f32x8 loadu8(const f32 *p)               { return _mm256_loadu_ps(p); }
+inlined f32x8 load8_n(const f32 *p, int n, f32 rest)
+{
+    return _mm256_blendv_ps(splat8(rest), _mm256_maskload_ps(p, (__m256i)(lane8 < n)), (__m256)(lane8 < n));
+}
 inlined void  store8(f32 *p, f32x8 v)            { _mm256_store_ps(p, v); }
 inlined void  storeu8(f32 *p, f32x8 v)           { _mm256_storeu_ps(p, v); }
 inlined void  store8_n(f32 *p, f32x8 v, int n)   { _mm256_maskstore_ps(p, (__m256i)(lane8 < n), v); }
@@ -163,6 +168,25 @@ inlined f32x8 pick8(const f32 *half, i32x8 l)    { return _mm256_permutevar8x32_
 inlined f32x8 pick8_wide(const f32 *block, i32x8 l)
 {
     return _mm256_blendv_ps(pick8(block, l), pick8(block + 8, l), (__m256)(l << 28)); /* bit 3 chooses the half */
+}
+
+/* Vector i and lane l change places: pairs of lanes, halves of a half, and then the halves. */
+inlined void transpose8(f32x8 *v)
+{
+    f32x8 a[8], b[8];
+    unroll (int i = 0; i < 8; i += 2) {
+        a[i] = _mm256_unpacklo_ps(v[i], v[i + 1]);
+        a[i + 1] = _mm256_unpackhi_ps(v[i], v[i + 1]);
+    }
+    unroll (int i = 0; i < 8; i++) {
+        int k = i / 4 * 4 + i % 4 / 2;
+        b[i] = i % 2 ? (f32x8)_mm256_unpackhi_pd((__m256d)a[k], (__m256d)a[k + 2])
+                     : (f32x8)_mm256_unpacklo_pd((__m256d)a[k], (__m256d)a[k + 2]);
+    }
+    unroll (int i = 0; i < 4; i++) {
+        v[i] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x20);
+        v[i + 4] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
+    }
 }
 
 inlined f32x8 exp8(f32x8 x) /* see exp1 */

@@ -99,6 +99,7 @@ inlined f32 fma1(f32 a, f32 b, f32 c)
     return fmaf(a, b, c);
 }
 
+inlined void transpose1(f32 *v) { (void)v; }
 inlined f32 max1(f32 a, f32 b) { return a > b || a != a ? a : b; } /* a NaN stays, from either side */
 inlined f32 sqrt1(f32 a)       { return sqrtf(a); }
 inlined f32 relu1(f32 a)       { return a <= 0.0f ? 0.0f : a; }
