@@ -1,6 +1,6 @@
 /* From one layout to another, element by element; equal blocks are copied in vectors. Pictures come in and results go out here,
  * and what the blocked lowerings cannot read passes through plain rows. */
-#include "lower/lower.h"
+#include "lower/turn.h"
 
 /* Blocks of one value seen as segments of `full` whole blocks and `rest` channels in a last one: `segments` times, then `left` channels. */
 struct segments {
@@ -52,6 +52,10 @@ static void rows_and_blocks(struct lowering *l, bool to_blocks)
 {
     struct node *n = l->node;
     const struct node *v = n->in[0], *blocked = to_blocks ? n : v;
+    if (blocked->type.layout.block == BLOCK) {
+        turn_blocks(l, to_blocks);
+        return;
+    }
     struct buffer *from = to_blocks ? use_rows(l, DIR_IN, "x", v) : use_value(l, DIR_IN, "x", v);
     struct buffer *to = l->out = to_blocks ? use_value(l, DIR_OUT, "y", n) : use_rows(l, DIR_OUT, "y", n);
     int64_t h = n->type.shape.dim[1], band = n->schedule.band ? n->schedule.band : h, bands = h / band;
