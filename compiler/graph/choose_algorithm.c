@@ -52,9 +52,35 @@ static bool map_operand(const struct node *n, const struct node *operand)
     return shape_equal(part, whole) || (part.dim[1] == 1 && part.dim[2] == 1);
 }
 
+/* Made as plain rows, by a node that has its algorithm already. */
+static bool is_plain(const struct node *v)
+{
+    if (v->op == OP_reshape)
+        return true;
+    return v->algorithm == ALGORITHM_generic || v->op == OP_constant || v->op == OP_parameter;
+}
+
+/* Does all that has the result's shape come as plain rows? What attention does to its scores is no map of channels. Numbers of channels
+ * lie in the same order either way, and mostly go on to maps. */
+static bool is_of_plain(const struct node *n)
+{
+    bool any = false;
+    if (n->type.shape.dim[1] * n->type.shape.dim[2] == 1)
+        return false;
+    for (int i = 0; i < n->n_in + n->n_epilogue; i++) {
+        const struct node *v = i < n->n_in ? n->in[i] : n->epilogue[i - n->n_in].operand;
+        if (v && shape_equal(v->type.shape, n->type.shape)) {
+            if (!is_plain(v))
+                return false;
+            any = true;
+        }
+    }
+    return any;
+}
+
 static enum algorithm for_elementwise(const struct node *n)
 {
-    if (n->type.shape.rank != 3)
+    if (n->type.shape.rank != 3 || is_of_plain(n))
         return ALGORITHM_generic;
     for (int i = 0; i < n->n_in; i++)
         if (!map_operand(n, n->in[i]))

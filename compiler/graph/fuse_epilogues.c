@@ -8,7 +8,8 @@
  *   %conv3 f32[256,56,56] = conv %t2, @conv3.w, @conv3.b {k 1x1} | add %x | relu
  *
  * A producer absorbs its user if it is the only one, and if the result keeps its type; an epilogue's operand has that
- * type or is one number a channel, [C,1,1]. A network's output is a user too.
+ * type, or is one number a channel, [C,1,1], or one number. A quotient by a number is a product with its reciprocal. A network's output
+ * is a user too.
  * What would surprise: with one user, the other operand of an addition can never depend on the producer, so it is
  * always right to move the producer down to where the addition stood. That is also why a convolution does not absorb
  * the gate that was computed from its own result (SE): it has two users then, and the multiplication is the producer:
@@ -48,6 +49,9 @@ static const enum role role[OP_COUNT] = {
 static bool is_operand(const struct node *n, struct type result)
 {
     struct shape channels = {3, {result.shape.dim[0], 1, 1}};
+    if (node_is_number(n) && n->type.shape.rank <= result.shape.rank) {
+        return true;
+    }
     return shape_equal(n->type.shape, result.shape) || (result.shape.rank == 3 && shape_equal(n->type.shape, channels));
 }
 
@@ -69,6 +73,33 @@ static int choose_producer(const struct graph *g, const struct node *user)
         }
     }
     return best;
+}
+
+/* By a number is a product with its reciprocal. */
+static bool is_quotient(const struct graph *g, const struct node *n)
+{
+    return n->op == OP_div && n->n_epilogue == 0 && node_is_number(n->in[1]) && n->in[1]->value[0] != 0 &&
+           can_absorb(g, n->in[0], n, NULL);
+}
+
+static bool become_product(struct graph *g, struct pass_context *context, struct node *n)
+{
+    struct attrs attrs = {.shape = n->in[1]->type.shape};
+    struct node *reciprocal = graph_add(g, context->diags, OP_constant, NULL, 0, &attrs, n->path, NULL, n->origin);
+    if (!reciprocal) {
+        return false;
+    }
+    double *value = NEW_ARRAY(g->arena, double, 1);
+    *value = 1 / n->in[1]->value[0];
+    reciprocal->value = value;
+    reciprocal->source = n->source;
+    graph_insert_before(g, n, reciprocal);
+    struct node **in = NEW_ARRAY(g->arena, struct node *, 2);
+    in[0] = n->in[0];
+    in[1] = reciprocal;
+    n->in = in;
+    n->op = OP_mul;
+    return true;
 }
 
 static void absorb(struct graph *g, struct node *producer, struct node *user, struct node *operand)
@@ -141,6 +172,12 @@ bool fuse_epilogues(struct graph *g, struct pass_context *context)
             }
             i = (size_t)user->id;
             continue;
+        }
+        if (is_quotient(g, user)) {
+            if (!become_product(g, context, user)) {
+                return false;
+            }
+            i = (size_t)user->id;
         }
         int k = role[user->op] & EPILOGUE && user->n_epilogue == 0 ? choose_producer(g, user) : -1;
         if (k >= 0) {

@@ -257,7 +257,7 @@ static bool epilogue_fits(const struct node *node, const struct epilogue *epilog
     struct shape whole = node->type.shape, part = epilogue->operand->type.shape;
     bool a_channel =
         whole.rank == 3 && part.rank == 3 && part.dim[0] == whole.dim[0] && part.dim[1] == 1 && part.dim[2] == 1;
-    return shape_equal(whole, part) || a_channel;
+    return shape_equal(whole, part) || a_channel || node_is_number(epilogue->operand);
 }
 
 static void check_epilogues(struct verifier *v, const struct node *node)

@@ -1,5 +1,5 @@
-/* What no blocked lowering takes: tensors of any rank, plain rows, one element at a time. Right first; what matters for speed gets
- * a lowering of its own. The outermost axis is shared out as tasks. */
+/* What no blocked lowering takes: tensors of any rank, plain rows, in vectors (generic_vector.c, generic_matmul.c) or one element at a
+ * time. Right first; what matters for speed gets a lowering of its own. The outermost axis is shared out as tasks. */
 #include "lower/generic.h"
 
 struct axes generic_open(struct lowering *l, struct shape shape, int skip)
@@ -88,29 +88,6 @@ struct buffer *generic_result(struct lowering *l)
     return l->out = use_rows(l, DIR_OUT, "y", n);
 }
 
-static void elementwise(struct lowering *l)
-{
-    struct node *n = l->node;
-    struct buffer *in[2] = {0};
-    for (int i = 0; i < n->n_in; i++)
-        if (!(i && n->in[1] == n->in[0]))
-            in[i] = node_is_number(n->in[i]) ? NULL : use_rows(l, DIR_IN, i ? "x1" : "x0", n->in[i]);
-    generic_result(l);
-    struct axes x = generic_open(l, n->type.shape, -1);
-    struct expr *v[2] = {0};
-    for (int i = 0; i < n->n_in; i++) {
-        const struct node *o = n->in[i];
-        bool number = node_is_number(o);
-        struct buffer *b = in[i] ? in[i] : in[0];
-        v[i] = number ? expr_const(&l->build, 1, o->value[0]) : expr_load(&l->build, 1, broadcast(b, o, &x));
-    }
-    static const enum vop row[OP_COUNT] = {
-        [OP_relu] = VOP_relu, [OP_sigmoid] = VOP_sigmoid, [OP_silu] = VOP_silu, [OP_add] = VOP_add,
-        [OP_sub] = VOP_sub,   [OP_mul] = VOP_mul,         [OP_div] = VOP_div};
-    generic_store(l, &x, expr_op(&l->build, row[n->op], v[0], v[1], NULL));
-    generic_close(l, &x);
-}
-
 /* A batch norm that nothing absorbed: the channels are axis 0. */
 static void scale_shift(struct lowering *l)
 {
@@ -130,107 +107,12 @@ static void scale_shift(struct lowering *l)
     generic_close(l, &x);
 }
 
-static void moved(struct lowering *l) /* permute, slice */
-{
-    struct node *n = l->node;
-    struct buffer *in = use_rows(l, DIR_IN, "x", n->in[0]);
-    generic_result(l);
-    struct axes x = generic_open(l, n->type.shape, -1);
-    struct element_ref from = {.buffer = in};
-    for (int i = 0; i < n->type.shape.rank; i++) {
-        if (n->op == OP_permute)
-            from.at[n->attrs.shape.dim[i]] = x.at[i];
-        else
-            from.at[i] = affine_plus(x.at[i], i == n->attrs.axis ? n->attrs.start : 0);
-    }
-    generic_store(l, &x, expr_load(&l->build, 1, from));
-    generic_close(l, &x);
-}
-
-static void concat(struct lowering *l)
-{
-    struct node *n = l->node;
-    struct buffer *in[MAX_BUFFERS];
-    for (int i = 0; i < n->n_in; i++)
-        in[i] = use_rows(l, DIR_IN, arena_printf(l->build.arena, "x%d", i), n->in[i]);
-    generic_result(l);
-    int64_t start = 0;
-    for (int i = 0; i < n->n_in; i++) {
-        struct axes x = {.rank = n->type.shape.rank};
-        for (int k = 0; k < x.rank; k++)
-            x.at[k] = loop(l, VAR_FOR, arena_printf(l->build.arena, "i%d", k), n->in[i]->type.shape.dim[k]);
-        struct expr *v = expr_load(&l->build, 1, generic_at(in[i], &x));
-        struct axes to = x;
-        to.at[n->attrs.axis] = affine_plus(x.at[n->attrs.axis], start);
-        generic_store(l, &to, v);
-        generic_close(l, &x);
-        start += n->in[i]->type.shape.dim[n->attrs.axis];
-    }
-}
-
-/* One reduction over the axis into a register: r = op(r, f(x)). */
-static struct expr *fold(struct lowering *l, struct buffer *in, struct axes x, int axis, int64_t n, enum vop op,
-                         double start, struct expr *minus, const char *name)
-{
-    struct builder *b = &l->build;
-    struct reg *acc = emit_reg(b, fresh(l, name), vector(1), 0, NULL);
-    emit_set(b, reg_at(acc), expr_const(b, 1, start));
-    struct affine k = loop(l, VAR_FOR, "k", n);
-    x.at[axis] = k;
-    struct expr *v = expr_load(b, 1, generic_at(in, &x));
-    if (minus)
-        v = expr_op(b, VOP_exp, expr_op(b, VOP_sub, v, minus, NULL), NULL, NULL);
-    emit_set(b, reg_at(acc), expr_op(b, op, expr_reg(b, reg_at(acc)), v, NULL));
-    end(l, k);
-    return expr_reg(b, reg_at(acc));
-}
-
-/* softmax: the largest is subtracted first, as every framework does. */
-static void softmax(struct lowering *l)
-{
-    struct builder *b = &l->build;
-    struct node *n = l->node;
-    int axis = (int)n->attrs.axis;
-    int64_t size = n->type.shape.dim[axis];
-    struct buffer *in = use_rows(l, DIR_IN, "x", n->in[0]);
-    generic_result(l);
-    struct axes x = generic_open(l, n->type.shape, axis);
-    struct expr *top = fold(l, in, x, axis, size, VOP_max, -(double)__builtin_inff(), NULL, "top");
-    struct expr *sum = fold(l, in, x, axis, size, VOP_add, 0, top, "total");
-    struct axes at_k = x;
-    struct affine k = loop(l, VAR_FOR, "k", size);
-    at_k.at[axis] = k;
-    struct expr *e =
-        expr_op(b, VOP_exp, expr_op(b, VOP_sub, expr_load(b, 1, generic_at(in, &at_k)), top, NULL), NULL, NULL);
-    generic_store(l, &at_k, expr_op(b, VOP_div, e, sum, NULL));
-    end(l, k);
-    generic_close(l, &x);
-}
-
-static void reduction(struct lowering *l) /* sum, mean: the axis goes */
-{
-    struct builder *b = &l->build;
-    struct node *n = l->node;
-    const struct node *v = n->in[0];
-    int axis = (int)n->attrs.axis;
-    struct buffer *in = use_rows(l, DIR_IN, "x", v);
-    generic_result(l);
-    struct axes x = generic_open(l, n->type.shape, -1), from = {.rank = v->type.shape.rank};
-    for (int i = 0, k = 0; i < from.rank; i++)
-        from.at[i] = i == axis ? l->zero : x.at[k++];
-    struct expr *sum = fold(l, in, from, axis, v->type.shape.dim[axis], VOP_add, 0, NULL, "total");
-    if (n->op == OP_mean)
-        sum = expr_op(b, VOP_mul, sum, expr_const(b, 1, 1.0 / (double)v->type.shape.dim[axis]), NULL);
-    generic_store(l, &x, sum);
-    generic_close(l, &x);
-}
-
 struct kernel *lower_generic(struct lowering *l)
 {
     switch (l->node->op) {
-    case OP_permute:
-    case OP_slice: moved(l); break;
-    case OP_concat: concat(l); break;
+    case OP_permute: vector_permute(l); break;
+    case OP_slice: vector_slice(l); break;
+    case OP_concat: vector_concat(l); break;
     case OP_conv:
     case OP_convolve:
     case OP_conv1d: generic_conv(l); break;
@@ -242,11 +124,11 @@ struct kernel *lower_generic(struct lowering *l)
     case OP_upsample: generic_upsample(l); break;
     case OP_pad: generic_pad(l); break;
     case OP_group_norm: generic_group_norm(l); break;
-    case OP_softmax: softmax(l); break;
+    case OP_softmax: vector_softmax(l); break;
     case OP_sum:
-    case OP_mean: reduction(l); break;
+    case OP_mean: vector_reduction(l); break;
     case OP_scale_shift: scale_shift(l); break;
-    default: elementwise(l);
+    default: vector_elementwise(l);
     }
     return kernel_end(&l->build);
 }

@@ -1,8 +1,8 @@
-/* Inside the generic lowering (generic.c, generic_product.c, generic_matmul.c, generic_table.c); nobody else includes it. */
+/* Inside the generic lowering (generic.c, generic_vector.c, generic_product.c, generic_matmul.c, generic_table.c); nobody else includes it. */
 #ifndef NETC_LOWER_GENERIC_H
 #define NETC_LOWER_GENERIC_H
 
-#include "lower/lower.h"
+#include "lower/turn.h"
 
 struct axes { /* the loops over the result, outermost first */
     int rank;
@@ -19,6 +19,14 @@ void generic_store(struct lowering *, struct axes *, struct expr *value); /* epi
 void generic_store_vector(struct lowering *, struct axes *at, struct expr *value, int lanes);
 void generic_end(struct lowering *, struct affine opened); /* of a loop; a task needs no end */
 struct buffer *generic_weights(struct lowering *, const char *name, struct param *); /* as they are */
+
+/* generic_vector.c */
+void vector_elementwise(struct lowering *);
+void vector_permute(struct lowering *);
+void vector_slice(struct lowering *);
+void vector_concat(struct lowering *);
+void vector_softmax(struct lowering *);
+void vector_reduction(struct lowering *); /* sum, mean: the axis goes */
 
 /* generic_product.c */
 void generic_conv(struct lowering *); /* conv of other ranks, convolve, conv1d */
