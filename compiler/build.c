@@ -222,7 +222,7 @@ static bool add_runtime(struct build *build)
     return n > 0;
 }
 
-static int usable_cores(void)
+int usable_cores(void)
 {
     cpu_set_t set;
     return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;

@@ -66,6 +66,7 @@ struct cross { /* words for clang, ending with NULL; none where nothing is cross
     const char *sysroot;
 };
 bool find_cross(struct diags *, const struct build_job *, struct cross *); /* false after a diagnostic */
+int usable_cores(void); /* by this process; build.c */
 /* ---- clang.c: other programs ---- */
 const char *find_program(struct arena *, const char *name); /* in PATH, unless it has a /; absolute; NULL: none */
 /* $NETC_CC, clang-19, or a clang that is new enough; NULL and what to do about it. `temporary`: of temporary_begin(). */

@@ -75,6 +75,8 @@ struct program *compile(struct netc *n, struct graph *g)
 
 static bool run_command(struct netc *n, struct text *out)
 {
+    if (n->options.tuned && !(n->context.tuned = open_tuned(n)))
+        return false;
     switch (n->options.command) {
     case COMMAND_BUILD: return command_build(n);
     case COMMAND_PACK: return command_pack(n);
@@ -82,6 +84,7 @@ static bool run_command(struct netc *n, struct text *out)
     case COMMAND_CHECK: return elaborate(n);
     case COMMAND_SHOW: return command_show(n, out);
     case COMMAND_RUN: return command_run(n);
+    case COMMAND_TUNE: return command_tune(n, out);
     case COMMAND_LIST: return command_list(n, out);
     case COMMAND_PASS: return command_pass(n, out);
     case COMMAND_LOOP: return command_loop(n, out);

@@ -24,6 +24,10 @@ static const struct command_row command_info[COMMAND_COUNT] = {
     [COMMAND_RUN] = {"run", "FILE[:NET]", "run the reference interpreter (double, plain loops)",
                      "Input: `synthetic` (the rule of the golden values) or an .npy file. Writes the first output "
                      "as .npy, or all by name as .safetensors, in float64.\n"},
+    [COMMAND_TUNE] = {"tune", "FILE[:NET]", "measure schedules on this processor, for `build --tuned`",
+                      "Compiles kernels of the network's layers in many ways, measures them in turn on one thread and writes\n"
+                      "those that beat the model's choice by more than the noise. No weights are needed. Ctrl-C ends it early:\n"
+                      "what was found is written. Leave the machine alone meanwhile.\n"},
     [COMMAND_LIST] = {"list", "", "the networks that have a name, those of -I first of all",
                       "Such a name stands for its file: `netc show resnet50`.\n"},
     [COMMAND_PASS] = {"pass", "PASSES FILE",
@@ -42,7 +46,8 @@ enum {
     L = 1 << COMMAND_LOOP,
     K = 1 << COMMAND_PACK,
     X = 1 << COMMAND_EXPORT,
-    N = 1 << COMMAND_LIST
+    N = 1 << COMMAND_LIST,
+    T = 1 << COMMAND_TUNE
 };
 
 enum {
@@ -71,13 +76,15 @@ enum {
     OPT_PARTS,
     OPT_WINOGRAD,
     OPT_MAX_ERROR,
+    OPT_TUNED,
+    OPT_TIME,
     OPT_VERSION
 };
 
 static const struct option_row option_info[] = {
-    {B | C | S | R | K | X, 'D', "define", "=NAME=VALUE",
+    {B | C | S | R | K | X | T, 'D', "define", "=NAME=VALUE",
      "give a parameter of the network another value (any expression of the language)"},
-    {B | C | S | R | K | X | N, 'I', "import-dir", "=DIR",
+    {B | C | S | R | K | X | N | T, 'I', "import-dir", "=DIR",
      "look for imports and labels in DIR, before the installed netdefs"},
     {B, 'o', "output", "=PATH",
      "the executable (default: the network's name); the folder of a library, which is made if need be (default: this "
@@ -85,6 +92,10 @@ static const struct option_row option_info[] = {
     {R, 'o', "output", "=FILE", "where the output goes: .npy the first, .safetensors all"},
     {K, 'o', "output", "=FILE", "the weights file"},
     {X, 'o', "output", "=FILE.onnx", "the model"},
+    {T, 'o', "output", "=FILE.tuned", "the schedules (default: the network's name with .tuned)"},
+    {T, OPT_TIME, "time", "=SECONDS", "how long to measure, compiling included (default 60)"},
+    {B | S | P, OPT_TUNED, "tuned", "=FILE.tuned", "cut loops as `netc tune` found best, where it has the layer"},
+    {K, OPT_TUNED, "tuned", "=FILE.tuned", "taken as build takes it: the file is the same for every schedule"},
     {B | R | K | X, OPT_WEIGHTS, "weights", "=FILE|synthetic",
      "a checkpoint with the network's parameters: safetensors, or what torch.save wrote (.pth, .pt, .bin)"},
     {B | R | K | X, OPT_CHECKPOINT_KEY, "checkpoint-key", "=KEY",
@@ -92,6 +103,7 @@ static const struct option_row option_info[] = {
      "model, or the file itself)"},
     {B | R | K | X, OPT_RENAME, "rename", "=FILE",
      "give the checkpoint's tensors other names by lines FROM -> TO; or one of caffe_resnet, caffe_senet, legacy_se"},
+    {T, OPT_TARGET, "target", "=NAME", "native (default), or a processor family that this processor runs"},
     {B | S | P, OPT_TARGET, "target", "=NAME", "native (default) or a processor family; --target=help lists them"},
     {B, OPT_SYSROOT, "sysroot", "=DIR",
      "headers and libraries of a target of another architecture (default: $NETC_SYSROOT, else what `make "
@@ -115,7 +127,7 @@ static const struct option_row option_info[] = {
     {B, OPT_EMIT_C, "emit-c", "=DIR", "write the C and the packed weights to DIR and build nothing"},
     {B, OPT_PARTS, "parts", "=N",
      "files that the kernels are spread over, compiled side by side (default 8; for --kind=source 1)"},
-    {B, 'j', "jobs", "=N", "clangs at a time (default: the cores of this machine)"},
+    {B | T, 'j', "jobs", "=N", "clangs at a time (default: the cores of this machine)"},
     {R, OPT_INPUT, "input", "=synthetic|FILE.npy", "what to run it on"},
     {R, OPT_LAYER, "layer", "=NAME", "write this value (a name of `netc show`), not the first output"},
     {R, OPT_AFTER, "after", "=PASS",
@@ -332,6 +344,8 @@ static void apply(struct options *o, struct lists *l, int value, const char *arg
     case OPT_PARTS: o->parts = number(c, "parts", argument, MOST_PARTS); break;
     case OPT_WINOGRAD: o->winograd = winograd_option(c, argument); break;
     case OPT_MAX_ERROR: o->max_error = error_option(c, argument); break;
+    case OPT_TUNED: o->tuned = argument; break;
+    case OPT_TIME: o->seconds = number(c, "time", argument, 86400); break;
     case OPT_INPUT: o->input = argument; break;
     case OPT_LAYER: o->layer = argument; break;
     case OPT_AFTER: o->after = argument; break;
@@ -397,6 +411,8 @@ static void read_arguments(struct options *o, char **argv, int n)
         usage(o->command, "--emit-c=DIR builds nothing: %s has no meaning beside it", o->output ? "-o" : "--keep");
     if (o->kind == BUILD_SOURCE && o->keep)
         usage(o->command, "--kind=source keeps all that is generated: --keep has no meaning beside it");
+    if (!o->seconds)
+        o->seconds = 60;
     if (!o->parts)
         o->parts = o->kind == BUILD_SOURCE ? 1 : 8;
     if (o->command == COMMAND_RUN && (!o->weights || !o->input || !o->output))
@@ -417,7 +433,7 @@ static _Noreturn void unknown_option(struct arena *a, enum command c, const stru
 struct options read_options(struct arena *a, int argc, char **argv)
 {
     if (argc < 2)
-        usage(COMMAND_COUNT, "a command is missing: build, pack, export, check, show or run");
+        usage(COMMAND_COUNT, "a command is missing: build, pack, export, check, show, run or tune");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         help();
         finish();
@@ -446,6 +462,9 @@ struct options read_options(struct arena *a, int argc, char **argv)
     read_arguments(&o, argv + 1 + optind, argc - 1 - optind);
     if (!o.target)
         o.target = target_native();
+    if (o.command == COMMAND_TUNE && !target_runs_here(o.target))
+        usage(o.command, "tune measures on this processor, which does not run %s; native is %s here", o.target->name,
+              target_native()->name);
     if (o.sysroot && !target_foreign_arch(o.target))
         usage(o.command, "--sysroot is for targets of another architecture, %s is this machine's own", o.target->name);
     PUSH(a, l.dir, l.n_dir, l.cap_dir, data_folder(a, "netdefs"));
@@ -460,6 +479,9 @@ struct options read_options(struct arena *a, int argc, char **argv)
                  o.winograd == WINOGRAD_OFF ? "off" : "always");
     if (o.max_error > 0)
         text_add(&l.described, "%s--max-error=%g", l.described.length ? " " : "", o.max_error);
+    const char *slash = o.tuned && o.command == COMMAND_BUILD ? strrchr(o.tuned, '/') : NULL;
+    if (o.tuned && o.command == COMMAND_BUILD)
+        text_add(&l.described, "%s--tuned=%s", l.described.length ? " " : "", slash ? slash + 1 : o.tuned);
     o.described = text_string(&l.described);
     return o;
 }

@@ -15,6 +15,7 @@ enum command {
     COMMAND_CHECK,
     COMMAND_SHOW,
     COMMAND_RUN,
+    COMMAND_TUNE,
     COMMAND_LIST,
     COMMAND_PASS,
     COMMAND_LOOP,
@@ -45,6 +46,7 @@ struct options {
     const char *checkpoint_key;   /* --checkpoint-key: where in the checkpoint; NULL: at the usual places */
     const char *rename;           /* --rename: other names for its tensors; NULL: none */
     const char *keep;             /* --keep=DIR: the generated C stays there */
+    const char *tuned;            /* --tuned: measured schedules; NULL: the model's */
     const char *sysroot;          /* --sysroot=DIR: libraries of another architecture; NULL: looked for */
     const char *emit_c;           /* --emit-c=DIR: the C and the packed weights, nothing is built */
     const char *after;            /* show --ir=after:PASS, run --after=PASS */
@@ -52,6 +54,7 @@ struct options {
     const char *passes;           /* pass PASSES FILE */
     bool ir, params, plan, json, ast, eval;
     int jobs, parts;
+    int seconds;                  /* --time */
     int batch;                    /* --batch; 0: it was not given */
     enum winograd_mode winograd;  /* --winograd */
     double max_error;             /* --max-error; 0: the default */

@@ -12,6 +12,7 @@
  */
 #include "graph/winograd.h"
 #include "lower/lower.h"
+#include "tune/tune.h"
 
 enum { TASKS_WANTED = 8, MAX_COLS = 28, LATENCY = 4, MAX_STREAM = 64 };
 
@@ -288,5 +289,5 @@ bool choose_schedule(struct graph *g, struct pass_context *c)
         default: schedule_simple(n);
         }
     }
-    return true;
+    return !c->tuned || apply_tuned(g, c); /* what was measured goes before the model */
 }

@@ -282,6 +282,8 @@ bool infer_type(struct diags *, struct node *);
 
 /* graph_text.c, graph_read.c: the text form, see grammar/GRAPH_IR.md. What is read is verified. */
 void graph_print(struct text *, const struct graph *);
+void node_attrs_print(struct text *, const struct node *);    /* " {k 3x3 pad 1}"; nothing where all have their defaults */
+void node_schedule_print(struct text *, const struct node *); /* "  {direct 1x14x32 band 4}"; nothing without an algorithm */
 void picture_steps_print(struct text *, const struct graph_input *); /* " resize shorter 256 bilinear | ..." */
 extern const char *const algorithm_name[ALGORITHM_COUNT]; /* "" for ALGORITHM_NONE */
 const char *node_default_path(enum op, const char *name); /* the path that a name made by graph_add tells */
@@ -306,6 +308,7 @@ struct target; /* targets/target.h */
 /* --winograd: where it is faster and exact enough (max_error), nowhere, or wherever it can be. */
 enum winograd_mode { WINOGRAD_AUTO, WINOGRAD_OFF, WINOGRAD_ALWAYS };
 extern const double winograd_default_error;
+struct tuned;
 struct pass_context {
     struct arena *module, *scratch;
     struct diags *diags;
@@ -314,6 +317,7 @@ struct pass_context {
     struct text *notes; /* what passes found that a reader of the network may want to know, a line each; NULL: nobody asks */
     enum winograd_mode winograd;
     double max_error; /* of a layer, relative to its largest output; 0: the default */
+    const struct tuned *tuned; /* tune/tune.h: measured schedules for one target, in place of the model's; NULL: none */
 };
 void pass_note(struct pass_context *, const char *format, ...) PRINTF(2, 3);
 #define PASS(name, ...) bool name(struct graph *, struct pass_context *);

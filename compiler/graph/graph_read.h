@@ -1,4 +1,5 @@
-/* Inside the reader of graphs' text form (graph_scan.c, graph_read_node.c, graph_read.c); nobody else includes it.
+/* Inside the reader of graphs' text form (graph_scan.c, graph_read_node.c, graph_read.c); nobody else
+ * includes it but tune/tuned_file.c, which reads schedules.
  *
  * The first fault ends the reading: scan_fail() reports it and moves to the end of the text, so that every function
  * that is still at work finds nothing more. Functions that return bool or a pointer return false or NULL after a
@@ -91,6 +92,7 @@ bool graph_read_operands(struct reader *, struct operands *);
 struct node *graph_read_operand(struct reader *);
 /* A node of that type with its layout and storage; reports if the operator gives another type. */
 struct node *graph_add_node(struct reader *, const struct value *, enum op, const struct operands *, struct attrs *);
+bool graph_read_schedule(struct reader *, struct node *); /* "{direct 1x14x32 band 4}", if it is there */
 bool graph_read_rest(struct reader *, struct node *); /* epilogues, algorithm, path, source */
 bool graph_read_node(struct reader *);
 

@@ -241,7 +241,7 @@ static bool read_epilogues(struct reader *r, struct node *node)
     return true;
 }
 
-static bool read_schedule(struct reader *r, struct node *node)
+bool graph_read_schedule(struct reader *r, struct node *node)
 {
     if (scan_look(r) != '{') {
         return true;
@@ -278,7 +278,7 @@ static bool read_schedule(struct reader *r, struct node *node)
 
 bool graph_read_rest(struct reader *r, struct node *node)
 {
-    if (!read_epilogues(r, node) || !read_schedule(r, node)) {
+    if (!read_epilogues(r, node) || !graph_read_schedule(r, node)) {
         return false;
     }
     node->path = node_default_path(node->op, node->name);

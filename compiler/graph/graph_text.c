@@ -179,7 +179,7 @@ static void print_attr(struct text *text, const struct node *node, const struct 
     }
 }
 
-static void print_attrs(struct text *text, const struct node *node)
+void node_attrs_print(struct text *text, const struct node *node)
 {
     const char *before = " {";
     size_t start = text->length;
@@ -233,7 +233,7 @@ static void print_operands(struct text *text, const struct node *node)
     }
 }
 
-static void print_schedule(struct text *text, const struct node *node)
+void node_schedule_print(struct text *text, const struct node *node)
 {
     const struct schedule *s = &node->schedule;
     if (node->algorithm == ALGORITHM_NONE) {
@@ -309,7 +309,7 @@ static void print_rest(struct text *text, const struct node *node)
             add_name(text, " %", node->epilogue[i].operand->name);
         }
     }
-    print_schedule(text, node);
+    node_schedule_print(text, node);
     if (strcmp(node->path, node_default_path(node->op, node->name)) != 0) {
         add_name(text, "  path ", node->path);
     }
@@ -353,7 +353,7 @@ static void print_node(struct text *text, const struct graph *graph, const struc
             text_add(text, " ");
             add_numbers(text, node->value, node->value ? shape_elements(node->type.shape) : 0);
         }
-        print_attrs(text, node);
+        node_attrs_print(text, node);
     }
     print_rest(text, node);
     const char *source = node_source(text->arena, node);

@@ -33,6 +33,19 @@ struct conv_dims {
 };
 struct conv_dims conv_dims(const struct node *);
 
+/* ---- graph/schedule_space.c: which schedules a node can have. A row of its table an algorithm ---- */
+struct schedules {
+    struct schedule *at;
+    size_t n;
+};
+bool schedule_is_tuned(enum algorithm); /* it has a row */
+/* NULL: the lowering takes it. Else why not; with arena NULL, any text. */
+const char *schedule_fault(struct arena *, const struct node *, const struct target *, const struct schedule *);
+/* All that make about as many tasks as the node's own schedule does, those that are likely, and near `near`, first; `near` itself, too. */
+struct schedules schedule_candidates(struct arena *, const struct node *, const struct target *,
+                                     const struct schedule *near);
+bool schedule_equal(const struct schedule *, const struct schedule *);
+
 /* ---- nest.c: the kit ---- */
 struct argument value_place(const struct program *, const struct node *value); /* where it lies; memory NULL: nowhere */
 struct lowering {
@@ -74,6 +87,8 @@ struct buffer *use_memory(struct lowering *, enum direction, const char *name, s
                           const int64_t *dim);
 /* A node of several kernels: what was built so far is one, called before the next. What it writes is not the node's value. */
 void next_kernel(struct lowering *, struct kernel *, const char *call_comment);
+/* Does the operand of an epilogue lie where the result will, so that the sum is made in place? */
+bool same_place(const struct node *, const struct node *);
 /* Declares the buffers of the node's result and of its epilogues' operands. */
 void use_result(struct lowering *);
 
@@ -124,5 +139,7 @@ const char *view_comment(struct arena *, const struct node *);
 
 /* ---- program.c: the whole graph; stages one a kernel, in the order of the nodes ---- */
 struct program *lower(struct graph *, struct pass_context *);
+/* One node again, with the schedule that it has by now: appends to the program's kernels and packs, and to no stage. */
+struct call *lower_node(struct program *, struct node *, const struct target *);
 
 #endif

@@ -145,7 +145,7 @@ struct buffer *use_memory(struct lowering *l, enum direction dir, const char *na
     return declare(l, dir, name, rank, dim, (struct argument){m, 0});
 }
 
-static bool same_place(const struct node *a, const struct node *b)
+bool same_place(const struct node *a, const struct node *b)
 {
     return a->storage == b->storage && a->lead == b->lead && shape_equal(a->type.shape, b->type.shape);
 }

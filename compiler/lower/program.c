@@ -94,7 +94,7 @@ void next_kernel(struct lowering *l, struct kernel *k, const char *call_comment)
     l->n_name = 0;
 }
 
-static struct stage *lower_node(struct program *p, struct node *n, const struct target *t)
+struct stage *lower_node(struct program *p, struct node *n, const struct target *t)
 {
     struct lowering l = {
         .program = p, .target = t, .node = n, .lanes = t->lanes, .vectors = BLOCK / t->lanes, .zero = affine_const(0)};
