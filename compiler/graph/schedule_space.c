@@ -177,6 +177,8 @@ static const char *spread_fault(struct arena *a, const struct node *n, const str
         return fault;
     if (s->rows < 1 || s->rows > s->band || s->cols < 1 || s->cols > d.ow || s->channels != t->lanes)
         return say(a, "a tile has 1 to %d rows, 1 to %lld columns and %d channels", s->band, (long long)d.ow, t->lanes);
+    if (s->rows > 1 && d.sy > 1)
+        return say(a, "with a stride a tile has 1 row: several would add the taps in another order");
     int64_t weights = s->rows > 1 ? d.kh * d.kw : d.kw, needed = (int64_t)s->rows * s->cols + weights + 1;
     if (needed > t->registers && (s->rows > 1 || s->cols > 1))
         return say(a, "it needs %lld of %d registers", (long long)needed, t->registers);
@@ -349,6 +351,7 @@ struct schedules schedule_candidates(struct arena *a, const struct node *n, cons
     struct walk w = {.arena = scratch, .node = n, .target = t, .near = *near};
     w.tasks = least_of(space->tasks(n, t, &n->schedule), TASKS_WANTED);
     space->axes(n, t, axes);
+    visit(&w, *near); /* perhaps a width that is cut as a smaller one */
     visit_all(&w, axes, FIELD_ROWS, FIELD_CHUNK, *near);
     for (enum field f = FIELD_DEPTH; f < FIELDS; f++)
         visit_all(&w, axes, f, f, *near);

@@ -1,0 +1,234 @@
+/* The space of schedules: the model stays inside of it, all that is in it can be lowered, gives the same bits and reads the
+ * same packed weights; what is outside is refused with a reason. And signatures: equal ones mean equal kernels. */
+#include "front/front.h"
+#include "graph_fixture.h"
+#include "targets/target.h"
+#include "tune/tune.h"
+#include "weights/weights.h"
+
+#include <criterion/criterion.h>
+
+struct case_ {
+    struct fixture f;
+    struct arena *scratch;
+    const struct target *target;
+    struct program *program;
+};
+
+static struct case_ compiled(const char *file, const char *target)
+{
+    static const char *const directories[] = {"netdefs"};
+    struct case_ c = {.f = fixture_new(), .scratch = arena_new("scratch"), .target = target_by_name(target)};
+    struct front_options options = {.file = file, .import_dir = directories, .n_import_dir = 1, .batch = 1};
+    c.f.graph = elaborate_file(c.f.arena, c.f.arena, c.f.diags, &options);
+    cr_assert(c.f.graph, "%s", fixture_report(&c.f));
+    struct pass_context context = {
+        .module = c.f.arena, .scratch = c.scratch, .diags = c.f.diags, .target = c.target, .batch = 1};
+    cr_assert(run_passes(c.f.graph, &context, NULL, NULL), "%s", fixture_report(&c.f));
+    c.program = lower(c.f.graph, &context);
+    return c;
+}
+
+static void end_case(struct case_ *c)
+{
+    arena_free(c->scratch);
+    fixture_free(&c->f);
+}
+
+static const char *words(struct case_ *c, const struct node *n, const struct schedule *s)
+{
+    return arena_printf(c->f.arena, "%s %s on %s", n->name, schedule_words(c->f.arena, n, s), c->target->name);
+}
+
+/* ---- bits ---- */
+
+static int64_t elements(const struct buffer *b)
+{
+    int64_t n = 1;
+    for (int d = 0; d < b->rank; d++) {
+        n *= b->dim[d];
+    }
+    return n;
+}
+
+/* What a kernel writes from numbers that are no integers, so that another order of a sum shows. */
+static const float *written(struct case_ *c, const struct kernel *k, int64_t *n)
+{
+    float *data[MAX_BUFFERS], *out = NULL;
+    for (int i = 0; i < k->n_buffer; i++) {
+        int64_t size = elements(k->buffer[i]);
+        data[i] = arena_alloc(c->f.arena, (size_t)size * sizeof(float) + 64);
+        uint32_t state = 1 + (uint32_t)i;
+        for (int64_t e = 0; e < size; e++) {
+            state = state * 1664525u + 1013904223u;
+            data[i][e] = (float)(state >> 8) / 8388608.0f - 1;
+        }
+        if (k->buffer[i]->dir == DIR_OUT) {
+            memset(data[i], 0xff, (size_t)size * sizeof(float));
+        }
+        if (k->buffer[i]->dir != DIR_IN) {
+            out = data[i];
+            *n = size;
+        }
+    }
+    int64_t second = k->n_task > 1 ? k->task[1]->hi : 1, tasks = k->n_task ? k->task[0]->hi * second : 1;
+    for (int64_t at = 0; at < tasks; at++) {
+        int64_t task[MAX_TASKS] = {at / second, at % second};
+        cr_assert(kernel_eval(c->f.diags, k, data, task), "%s", fixture_report(&c->f));
+    }
+    return out;
+}
+
+static struct program empty_program(const struct case_ *c)
+{
+    struct program p = *c->program;
+    p.kernel = NULL, p.pack = NULL;
+    p.n_kernel = p.cap_kernel = p.n_pack = p.cap_pack = 0;
+    p.weights_bytes = 0;
+    return p;
+}
+
+static void check_candidate(struct case_ *c, struct node *n, const struct schedule *s, bool bits)
+{
+    struct program model = empty_program(c), other = empty_program(c);
+    struct schedule own = n->schedule;
+    const char *what = words(c, n, s), *fault = schedule_fault(c->f.arena, n, c->target, s);
+    cr_assert(!fault, "%s: %s", what, fault);
+    const struct kernel *first = lower_node(&model, n, c->target)->kernel;
+    n->schedule = *s;
+    const struct kernel *second = lower_node(&other, n, c->target)->kernel;
+    n->schedule = own;
+    cr_assert(kernel_verify(c->f.diags, second), "%s: %s", what, fixture_report(&c->f));
+    cr_assert_eq(model.n_pack, other.n_pack, "%s", what);
+    for (size_t i = 0; i < model.n_pack; i++) {
+        cr_assert_str_eq(packing_line(c->f.arena, &model.pack[i]), packing_line(c->f.arena, &other.pack[i]), "%s", what);
+    }
+    if (bits) {
+        int64_t n_first = 0, n_second = 0;
+        const float *a = written(c, first, &n_first), *b = written(c, second, &n_second);
+        cr_assert(n_first == n_second && memcmp(a, b, (size_t)n_first * sizeof *a) == 0, "%s: other bits", what);
+    }
+}
+
+static void check_space(const char *target)
+{
+    enum { VERIFIED = 24, EVALUATED = 5 };
+    struct case_ c = compiled("tests/unit/schedules.net", target);
+    int seen[ALGORITHM_COUNT] = {0};
+    for (size_t i = 0; i < c.f.graph->n_node; i++) {
+        struct node *n = c.f.graph->node[i];
+        if (!schedule_is_tuned(n->algorithm)) {
+            continue;
+        }
+        const char *fault = schedule_fault(c.f.arena, n, c.target, &n->schedule);
+        cr_assert(!fault, "the model's %s: %s", words(&c, n, &n->schedule), fault);
+        struct schedules list = schedule_candidates(c.f.arena, n, c.target, &n->schedule);
+        cr_assert(list.n > 0 && schedule_equal(&list.at[0], &n->schedule), "%s", words(&c, n, &n->schedule));
+        seen[n->algorithm] += list.n > 1;
+        for (size_t k = 1; k < VERIFIED && k < list.n; k++) {
+            size_t at = k < 4 ? k : 1 + (list.n - 1) * k / VERIFIED;
+            check_candidate(&c, n, &list.at[at], k % (VERIFIED / EVALUATED) == 1);
+        }
+    }
+    cr_assert(seen[ALGORITHM_direct] && seen[ALGORITHM_spread] && seen[ALGORITHM_local]);
+    end_case(&c);
+}
+
+Test(tune, space_avx512, .timeout = 300)
+{
+    check_space("x86-64-v4");
+}
+
+Test(tune, space_avx2, .timeout = 300)
+{
+    check_space("x86-64-v3");
+}
+
+Test(tune, space_neon, .timeout = 300)
+{
+    check_space("aarch64");
+}
+
+Test(tune, space_scalar, .timeout = 300)
+{
+    check_space("scalar");
+}
+
+/* ---- outside ---- */
+
+Test(tune, what_is_outside_says_why)
+{
+    struct case_ c = compiled("tests/unit/schedules.net", "x86-64-v4");
+    static const struct {
+        const char *layer, *says;
+        struct schedule schedule;
+    } outside[] = {
+        {"wide.conv", "registers", {.rows = 1, .cols = 9, .channels = 64, .band = 8}},
+        {"narrow.conv", "columns", {.rows = 1, .cols = 10, .channels = 16, .band = 8}},
+        {"narrow.conv", "columns", {.rows = 1, .cols = 0, .channels = 16, .band = 8}},
+        {"narrow.conv", "channels", {.rows = 1, .cols = 4, .channels = 64, .band = 8}},
+        {"narrow.conv", "channels", {.rows = 1, .cols = 4, .channels = 17, .band = 8}},
+        {"narrow.conv", "channels", {.rows = 1, .cols = 4, .channels = 0, .band = 8}},
+        {"narrow.conv", "band", {.rows = 1, .cols = 4, .channels = 16, .band = 3}},
+        {"narrow.conv", "band", {.rows = 1, .cols = 4, .channels = 16, .band = 0}},
+        {"narrow.conv", "chunk", {.rows = 1, .cols = 4, .channels = 16, .band = 8, .chunk = 2}},
+        {"wide.conv", "row", {.rows = 0, .cols = 4, .channels = 16, .band = 8}},
+        {"g2.conv", "groups", {.rows = 1, .cols = 4, .channels = 16, .band = 8, .chunk = 3}},
+        {"g8.conv", "groups of a block", {.rows = 1, .cols = 4, .channels = 16, .band = 8, .chunk = 1}},
+        {"s8.conv", "tile", {.rows = 4, .cols = 4, .channels = 16, .band = 2, .chunk = 1}},
+        {"s8.conv", "registers", {.rows = 4, .cols = 6, .channels = 16, .band = 4, .chunk = 1}},
+        {"s16.conv", "order", {.rows = 2, .cols = 4, .channels = 16, .band = 4, .chunk = 1}},
+        {"s8.conv", "blocks", {.rows = 1, .cols = 6, .channels = 16, .band = 4, .chunk = 3}},
+        {"fc", "rows", {.rows = 1, .cols = 1, .channels = 16, .band = 1, .chunk = 1}},
+        {"fc", "columns", {.rows = 0, .cols = 2, .channels = 16, .band = 1, .chunk = 1}},
+    };
+    for (size_t i = 0; i < LENGTH(outside); i++) {
+        const struct node *n = graph_find_node(c.f.graph, outside[i].layer);
+        cr_assert(n, "%s", outside[i].layer);
+        const char *fault = schedule_fault(c.f.arena, n, c.target, &outside[i].schedule);
+        cr_expect(fault && strstr(fault, outside[i].says), "%s: %s, expected is something of %s",
+                  words(&c, n, &outside[i].schedule), fault ? fault : "no fault", outside[i].says);
+    }
+    end_case(&c);
+}
+
+/* ---- signatures ---- */
+
+/* Names that are equal are of one kernel: a line of a file means the same for all of them. */
+static void check_signatures(const char *file)
+{
+    struct case_ c = compiled(file, "x86-64-v4");
+    struct {
+        const char *signature, *kernel;
+    } *seen = arena_alloc(c.f.arena, sizeof *seen * (c.f.graph->n_node + 1));
+    size_t n_seen = 0;
+    for (const struct stage *s = c.program->stage; s; s = s->next) {
+        const struct node *n = s->call->node;
+        if (!schedule_is_tuned(n->algorithm)) {
+            continue;
+        }
+        const char *signature = layer_signature(c.f.arena, n), *kernel = kernel_canonical(c.f.arena, s->call->kernel);
+        size_t at = 0;
+        while (at < n_seen && seen[at].signature != signature) {
+            at++;
+        }
+        if (at == n_seen) {
+            seen[n_seen].signature = signature;
+            seen[n_seen++].kernel = kernel;
+        }
+        cr_expect_str_eq(seen[at].kernel, kernel, "%s of %s: two kernels for %s", n->name, file, signature);
+    }
+    cr_assert(n_seen > 0, "%s", file);
+    end_case(&c);
+}
+
+Test(tune, equal_signatures_are_equal_kernels, .timeout = 300)
+{
+    static const char *const file[] = {"netdefs/resnet50.net",  "netdefs/resnext50_32x4d.net",
+                                       "netdefs/resnest50.net", "netdefs/res2net50_26w_4s.net",
+                                       "netdefs/cotnet50.net",  "netdefs/halonet26t.net",
+                                       "netdefs/senet154.net",  "netdefs/skresnext50_32x4d.net"};
+    for (size_t i = 0; i < LENGTH(file); i++) {
+        check_signatures(file[i]);
+    }
+}
