@@ -166,32 +166,32 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The lower quartile of every `step`-th sample from `first` on. */
-static double quartile(const struct samples *s, int first, int step, struct arena *scratch)
+/* The lower eighth of every `step`-th sample from `first` on. */
+static double low(const struct samples *s, int first, int step, struct arena *scratch)
 {
     double *sorted = NEW_ARRAY(scratch, double, s->n + 1);
     int n = 0;
     for (int i = first; i < s->n; i += step)
         sorted[n++] = s->second[i];
     qsort(sorted, (size_t)n, sizeof *sorted, by_size);
-    return n ? sorted[n / 4] : 0;
+    return n ? sorted[n / 8] : 0;
 }
 
 double samples_time(const struct samples *s, struct arena *scratch)
 {
-    return quartile(s, 0, 1, scratch);
+    return low(s, 0, 1, scratch);
 }
 
-/* The noise is how far the quartiles of even and odd rounds, which saw the same machine, lie apart. To beat is to be shorter
+/* The noise is how far the lower eighths of even and odd rounds, which saw the same machine, lie apart. To beat is to be shorter
  * by 1 % and by twice the noise of either, in the even rounds, in the odd ones, and in all. */
 bool samples_beat(const struct samples *base, const struct samples *other, struct arena *scratch, double *ratio)
 {
     double all[2], half[2][2], noise = 0;
     for (int k = 0; k < 2; k++) {
         const struct samples *s = k ? other : base;
-        all[k] = quartile(s, 0, 1, scratch);
+        all[k] = low(s, 0, 1, scratch);
         for (int i = 0; i < 2; i++)
-            half[k][i] = quartile(s, i, 2, scratch);
+            half[k][i] = low(s, i, 2, scratch);
         noise = fmax(noise, fabs(half[k][0] - half[k][1]) / all[k]);
     }
     *ratio = all[1] / all[0];

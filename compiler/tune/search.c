@@ -15,7 +15,7 @@
 #include "tune/tune.h"
 
 enum { LEAST_ROUNDS = 8, BATCH = 96, FINALISTS = 3, MOST_TURNS = 64 };
-static const double last_share = 0.2, least_measured = 0.5, sample_seconds = 20e-6;
+static const double last_share = 0.2, worth_it = 0.995, least_measured = 0.5, sample_seconds = 20e-6;
 
 struct entry { /* a schedule in a batch */
     struct kind *kind;
@@ -267,20 +267,21 @@ static void measure_batch(struct tuning *t, const struct batch *b, double second
         judge(t, b, rounds);
 }
 
-/* The model's and those that came nearest to beating it, or beat it most. */
+/* Those that beat the model's most, or came near it, and the model's; kinds that have none stay with the model. */
 static struct batch plan_last(struct tuning *t)
 {
     struct batch b = {0};
     for (size_t i = 0; i < t->n_kind; i++) {
         struct kind *k = &t->kind[i];
         bool *taken = NEW_ARRAY(t->scratch, bool, k->n_trial);
-        add_entry(t, &b, k, 0);
         for (int f = 0; f < FINALISTS; f++) {
             size_t best = 0;
             for (size_t j = 1; j < k->n_trial; j++)
-                if (!taken[j] && k->trial[j].run && k->trial[j].ratio < 1 &&
+                if (!taken[j] && k->trial[j].run && k->trial[j].ratio < worth_it &&
                     (!best || k->trial[j].ratio < k->trial[best].ratio))
                     best = j;
+            if (best && f == 0)
+                add_entry(t, &b, k, 0);
             if (best)
                 add_entry(t, &b, k, best);
             taken[best] = true;
@@ -315,7 +316,8 @@ bool tune_search(struct tuning *t)
     if (!find_kinds(t))
         return false;
     t->bench = bench_open(t->arena, t->program);
-    size_t n = (size_t)fmin(BATCH, fmax(4 * t->seconds, (double)t->n_kind));
+    size_t n =
+        t->n_kind; /* the first is a small one: what it costs is not known, and it makes an early end worth something */
     while (t->n_kind && one_batch(t, n, &seconds_a_kernel)) {
         double spare = left(t) - last_share * t->seconds - least_measured;
         n = (size_t)fmin(BATCH, fmax(0, 0.5 * spare / seconds_a_kernel));

@@ -85,7 +85,7 @@ struct samples { /* seconds, in the order of the rounds */
 double bench_time(struct bench *, const struct call *, candidate_run *, int turns);
 /* Do two kernels of one layer write the same bits? */
 bool bench_same(struct bench *, const struct call *, candidate_run *, const struct call *, candidate_run *);
-/* The lower quartile, which rare disturbances do not move and luck does not either. */
+/* The lower eighth: other processes only ever add, and the least of all is luck. */
 double samples_time(const struct samples *, struct arena *scratch);
 /* Is `other` faster by more than the noise? *ratio is its time by that of `base`. Both have as many samples, taken in turn. */
 bool samples_beat(const struct samples *base, const struct samples *other, struct arena *scratch, double *ratio);
