@@ -139,7 +139,7 @@ const char *view_comment(struct arena *, const struct node *);
 
 /* ---- program.c: the whole graph; stages one a kernel, in the order of the nodes ---- */
 struct program *lower(struct graph *, struct pass_context *);
-/* One node again, with the schedule that it has by now: appends to the program's kernels and packs, and to no stage. */
-struct call *lower_node(struct program *, struct node *, const struct target *);
+/* One node, with the schedule that it has by now: appends to the program's kernels and packs; its stages are the caller's. */
+struct stage *lower_node(struct program *, struct node *, const struct target *);
 
 #endif

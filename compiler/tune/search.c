@@ -57,7 +57,7 @@ static bool add_trial(struct tuning *t, struct kind *k, const struct schedule *s
     p.weights_bytes = 0;
     struct schedule own = k->node->schedule;
     k->node->schedule = *s;
-    struct trial trial = {.schedule = *s, .call = lower_node(&p, k->node, t->target), .ratio = INFINITY};
+    struct trial trial = {.schedule = *s, .call = lower_node(&p, k->node, t->target)->call, .ratio = INFINITY};
     k->node->schedule = own;
     if (!kernel_verify(t->diags, trial.call->kernel))
         return false;
