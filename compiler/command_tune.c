@@ -53,7 +53,7 @@ static void tell(struct text *t, const struct tuning *g, const char *path)
     for (size_t i = 0; i < better; i++) {
         const struct kind *k = order[i];
         text_add(t, "%6d %9.4f %9.4f %5.1f %%  %s  %s", k->layers, 1e3 * k->model_seconds, 1e3 * kind_best_seconds(k),
-                 100 * (1 - kind_best_seconds(k) / k->model_seconds), k->trial[0].call->kernel->name,
+                 100 * (1 - kind_best_seconds(k) / k->model_seconds), kernel_name(t->arena, k->node, g->target),
                  schedule_words(t->arena, k->node, &k->trial[0].schedule));
         text_add(t, " -> %s\n", schedule_words(t->arena, k->node, &k->trial[k->best].schedule));
     }

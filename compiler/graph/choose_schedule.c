@@ -120,10 +120,7 @@ static void choose_fetches(struct schedule *s, const struct node *n, const struc
  * tile go by; behind the last tile lie the next layer's. With few positions there is no time for it. */
 static void choose_stream(struct schedule *s, const struct conv_dims *d)
 {
-    int64_t width = s->rows ? d->ow : d->oh * d->ow, height = s->rows ? s->band : 1;
-    int64_t tiles = height * ((width + s->cols - 1) / s->cols), inputs = d->lanes_in ? d->lanes_in : d->block;
-    int64_t panels = s->depth ? 1 : s->channels / BLOCK;
-    int64_t lines = (panels * d->kh * d->kw * inputs + tiles - 1) / tiles;
+    int64_t lines = stream_lines(s, d);
     if ((s->prefetch || s->depth) && lines <= MAX_STREAM)
         s->stream = (int)lines;
 }

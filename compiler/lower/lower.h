@@ -45,6 +45,8 @@ const char *schedule_fault(struct arena *, const struct node *, const struct tar
 struct schedules schedule_candidates(struct arena *, const struct node *, const struct target *,
                                      const struct schedule *near);
 bool schedule_equal(const struct schedule *, const struct schedule *);
+/* Of a direct convolution: lines that each block of inputs fetches of the next tile's weights, so that all are there in time. */
+int64_t stream_lines(const struct schedule *, const struct conv_dims *);
 
 /* ---- nest.c: the kit ---- */
 struct argument value_place(const struct program *, const struct node *value); /* where it lies; memory NULL: nowhere */
@@ -139,7 +141,7 @@ const char *view_comment(struct arena *, const struct node *);
 
 /* ---- program.c: the whole graph; stages one a kernel, in the order of the nodes ---- */
 struct program *lower(struct graph *, struct pass_context *);
-/* One node, with the schedule that it has by now: appends to the program's kernels and packs; its stages are the caller's. */
+/* One node, as its schedule says: appends to the program's kernels and packs. Its stages, in order. */
 struct stage *lower_node(struct program *, struct node *, const struct target *);
 
 #endif

@@ -26,17 +26,12 @@ static size_t up(size_t bytes)
     return (bytes + LINE - 1) / LINE * LINE;
 }
 
-static size_t buffer_bytes(const struct buffer *b)
+static size_t room_for(const struct buffer *b)
 {
     size_t bytes = sizeof(float);
     for (int d = 0; d < b->rank; d++)
         bytes *= (size_t)b->dim[d];
     return up(bytes);
-}
-
-static bool is_weights(const struct call *c, int i)
-{
-    return c->arg[i].memory->kind == MEMORY_WEIGHTS;
 }
 
 /* Numbers of both signs, none of them small: arithmetic on denormal ones would be slow, and another time. */
@@ -70,30 +65,55 @@ static void *aligned(struct arena *a, size_t bytes)
     return p + (PAGE - (uintptr_t)p % PAGE) % PAGE;
 }
 
-struct bench bench_open(struct arena *a, const struct program *p)
+/* ---- the buffers of a layer ---- */
+
+enum { MOST_PLACES = 4 * MAX_BUFFERS };
+
+struct place { /* of a buffer of one of the layer's kernels */
+    const struct buffer *buffer;
+    struct argument arg;
+    int first; /* the first place with the same memory; itself where it is the first */
+};
+struct places {
+    struct place at[MOST_PLACES];
+    int n;
+};
+
+static void find_places(const struct stage *s, struct places *p)
 {
-    struct bench b = {.weights_bytes = up((size_t)p->weights_bytes)};
-    for (const struct stage *s = p->stage; s; s = s->next)
-        for (const struct call *c = s->call; c; c = c->next) {
-            size_t values = 0;
-            for (int i = 0; i < c->kernel->n_buffer; i++)
-                values += buffer_bytes(c->kernel->buffer[i]) + GAP;
-            b.values_bytes = values > b.values_bytes ? values : b.values_bytes;
+    p->n = 0;
+    for (; s; s = s->next)
+        for (int i = 0; i < s->call->kernel->n_buffer && p->n < MOST_PLACES; i++) {
+            struct place *own = &p->at[p->n];
+            *own = (struct place){s->call->kernel->buffer[i], s->call->arg[i], 0};
+            while (own->first < p->n &&
+                   (p->at[own->first].arg.memory != own->arg.memory || p->at[own->first].arg.lead != own->arg.lead))
+                own->first++;
+            p->n++;
         }
-    b.weights = aligned(a, b.weights_bytes + LINE);
-    fill_weights((float *)(void *)b.weights, b.weights_bytes);
-    for (int i = 0; i < 2; i++)
-        b.values[i] = aligned(a, b.values_bytes);
-    return b;
+}
+
+static bool is_weights(const struct place *p)
+{
+    return p->arg.memory->kind == MEMORY_WEIGHTS;
+}
+
+static size_t place_bytes(const struct places *p, int first)
+{
+    size_t bytes = 0;
+    for (int i = first; i < p->n; i++)
+        if (p->at[i].first == first && room_for(p->at[i].buffer) > bytes)
+            bytes = room_for(p->at[i].buffer);
+    return bytes;
 }
 
 /* The next part of the ring for each array of weights. */
-static void place_weights(struct bench *b, const struct call *c, void **buffer)
+static void place_weights(struct bench *b, const struct places *p, void **buffer)
 {
-    for (int i = 0; i < c->kernel->n_buffer; i++) {
-        if (!is_weights(c, i))
+    for (int i = 0; i < p->n; i++) {
+        if (!is_weights(&p->at[i]))
             continue;
-        size_t bytes = buffer_bytes(c->kernel->buffer[i]);
+        size_t bytes = room_for(p->at[i].buffer);
         if (b->at + bytes > b->weights_bytes)
             b->at = 0;
         buffer[i] = b->weights + b->at;
@@ -101,61 +121,98 @@ static void place_weights(struct bench *b, const struct call *c, void **buffer)
     }
 }
 
-static void place_values(const struct bench *b, const struct call *c, int which, void **buffer)
+static void place_values(const struct places *p, char *memory, void **buffer)
 {
-    char *next = b->values[which];
-    for (int i = 0; i < c->kernel->n_buffer; i++)
-        if (!is_weights(c, i)) {
-            buffer[i] = next;
-            next += buffer_bytes(c->kernel->buffer[i]) + GAP;
-        }
+    size_t at = 0;
+    for (int i = 0; i < p->n; i++) {
+        if (is_weights(&p->at[i]))
+            continue;
+        buffer[i] = p->at[i].first < i ? buffer[p->at[i].first] : memory + at;
+        at += p->at[i].first < i ? 0 : place_bytes(p, i) + GAP;
+    }
 }
 
-/* The main input comes first among the buffers, so it is written last. */
-static void write_values(const struct call *c, void *const *buffer)
+/* What the layer reads and does not make itself. The main input is the first buffer of all, so it is written last. */
+static void write_values(const struct places *p, void *const *buffer)
 {
-    for (int i = c->kernel->n_buffer - 1; i >= 0; i--)
-        if (!is_weights(c, i) && c->kernel->buffer[i]->dir != DIR_OUT)
-            fill(buffer[i], buffer_bytes(c->kernel->buffer[i]), (uint64_t)i);
+    for (int i = p->n - 1; i >= 0; i--)
+        if (!is_weights(&p->at[i]) && p->at[i].first == i && p->at[i].buffer->dir != DIR_OUT)
+            fill(buffer[i], room_for(p->at[i].buffer), (uint64_t)i);
 }
 
-double bench_time(struct bench *b, const struct call *c, candidate_run *run, int turns)
+/* ---- running ---- */
+
+struct bench bench_open(struct arena *a, size_t weights_bytes)
 {
-    void *buffer[MAX_BUFFERS];
-    place_values(b, c, 0, buffer);
-    write_values(c, buffer);
+    struct bench b = {.arena = a, .weights_bytes = up(weights_bytes)};
+    b.weights = aligned(a, b.weights_bytes + LINE);
+    fill_weights((float *)(void *)b.weights, b.weights_bytes);
+    return b;
+}
+
+/* Places of the layer's values, in memory number `which`. */
+static void use_values(struct bench *b, const struct places *p, int which, void **buffer)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < p->n; i++)
+        bytes += room_for(p->at[i].buffer) + GAP;
+    if (bytes > b->values_bytes) {
+        b->values_bytes = bytes;
+        b->values[0] = aligned(b->arena, bytes);
+        b->values[1] = aligned(b->arena, bytes);
+    }
+    place_values(p, b->values[which], buffer);
+}
+
+double bench_time(struct bench *b, const struct candidate *c, int turns)
+{
+    void *buffer[MOST_PLACES];
+    struct places places;
+    find_places(c->stage, &places);
+    use_values(b, &places, 0, buffer);
+    write_values(&places, buffer);
     double took = 0;
     for (int i = 0; i < turns; i++) {
-        place_weights(b, c, buffer);
+        place_weights(b, &places, buffer);
         double begin = seconds_now();
-        run(buffer);
+        c->run(buffer);
         took += seconds_now() - begin;
     }
     return took / turns;
 }
 
-bool bench_same(struct bench *b, const struct call *c, candidate_run *run, const struct call *d, candidate_run *other)
+/* The result, which the last kernel writes. */
+static int result_of(const struct places *p)
 {
-    void *first[MAX_BUFFERS], *second[MAX_BUFFERS];
-    int out = 0;
-    b->at = 0;
-    place_values(b, c, 0, first);
-    place_weights(b, c, first);
-    place_values(b, d, 1, second);
-    b->at = 0;
-    place_weights(b, d, second);
-    for (int i = 0; i < c->kernel->n_buffer; i++)
-        if (c->kernel->buffer[i]->dir != DIR_IN) {
-            size_t bytes = buffer_bytes(c->kernel->buffer[i]);
-            memset(first[i], 0xff, bytes);
-            memset(second[i], 0xff, bytes);
-            out = i;
-        }
-    write_values(c, first);
-    write_values(d, second);
-    run(first);
-    other(second);
-    return memcmp(first[out], second[out], buffer_bytes(c->kernel->buffer[out])) == 0;
+    int last = p->n - 1;
+    while (p->at[last].buffer->dir == DIR_IN)
+        last--;
+    return last;
+}
+
+static void run_once(struct bench *b, const struct candidate *c, struct places *p, void **buffer)
+{
+    for (int i = 0; i < p->n; i++)
+        if (p->at[i].buffer->dir == DIR_OUT)
+            memset(buffer[i], 0xff, room_for(p->at[i].buffer));
+    b->at = 0; /* both read the same weights */
+    place_weights(b, p, buffer);
+    write_values(p, buffer);
+    c->run(buffer);
+}
+
+bool bench_same(struct bench *b, const struct candidate *c, const struct candidate *d)
+{
+    void *first[MOST_PLACES], *second[MOST_PLACES];
+    struct places *p = NEW_ARRAY(b->scratch, struct places, 2);
+    find_places(c->stage, &p[0]);
+    find_places(d->stage, &p[1]);
+    for (int i = 0; i < 2; i++) /* the second may want more room than there was for the first */
+        use_values(b, &p[0], 0, first), use_values(b, &p[1], 1, second);
+    run_once(b, c, &p[0], first);
+    run_once(b, d, &p[1], second);
+    int x = result_of(&p[0]), y = result_of(&p[1]);
+    return memcmp(first[x], second[y], room_for(p[0].at[x].buffer)) == 0;
 }
 
 /* ---- samples ---- */

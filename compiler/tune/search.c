@@ -57,11 +57,15 @@ static bool add_trial(struct tuning *t, struct kind *k, const struct schedule *s
     p.weights_bytes = 0;
     struct schedule own = k->node->schedule;
     k->node->schedule = *s;
-    struct trial trial = {.schedule = *s, .call = lower_node(&p, k->node, t->target)->call, .ratio = INFINITY};
+    struct trial trial = {.schedule = *s, .way = {lower_node(&p, k->node, t->target), NULL}, .ratio = INFINITY};
     k->node->schedule = own;
-    if (!kernel_verify(t->diags, trial.call->kernel))
-        return false;
-    trial.text = kernel_canonical(t->arena, trial.call->kernel);
+    struct text text = {.arena = t->arena};
+    for (const struct stage *stage = trial.way.stage; stage; stage = stage->next) {
+        if (!kernel_verify(t->diags, stage->call->kernel))
+            return false;
+        text_add(&text, "%s\n", kernel_canonical(t->scratch, stage->call->kernel));
+    }
+    trial.text = text_string(&text);
     bool fresh = true;
     for (size_t i = 0; i < k->n_trial; i++)
         fresh = fresh && strcmp(trial.text, k->trial[i].text) != 0;
@@ -166,15 +170,15 @@ static bool compile_batch(struct tuning *t, const struct batch *b)
     struct candidate *c = NEW_ARRAY(t->scratch, struct candidate, b->n + 1);
     size_t n = 0;
     for (size_t i = 0; i < b->n; i++)
-        if (!b->entry[i].kind->trial[b->entry[i].trial].run)
-            c[n++].kernel = b->entry[i].kind->trial[b->entry[i].trial].call->kernel;
+        if (!b->entry[i].kind->trial[b->entry[i].trial].way.run)
+            c[n++] = b->entry[i].kind->trial[b->entry[i].trial].way;
     if (n && !library_make(&t->maker, t->scratch, c, n))
         return false;
     n = 0;
     for (size_t i = 0; i < b->n; i++) {
         struct trial *trial = &b->entry[i].kind->trial[b->entry[i].trial];
-        if (!trial->run)
-            trial->run = c[n++].run;
+        if (!trial->way.run)
+            trial->way.run = c[n++].run;
     }
     return true;
 }
@@ -189,10 +193,11 @@ static bool check_bits(struct tuning *t, const struct batch *b)
             continue;
         other->checked = true;
         t->tried++;
-        if (!bench_same(&t->bench, model->call, model->run, other->call, other->run)) {
+        if (!bench_same(&t->bench, &model->way, &other->way)) {
             diag_error_file(t->diags, CHECK_tune_bits, t->graph->file,
-                            "this is a defect of netc: %s and %s give other bits for %s", model->call->kernel->name,
-                            other->call->kernel->name, k->signature);
+                            "this is a defect of netc: %s and %s give other bits for %s",
+                            schedule_words(t->scratch, k->node, &model->schedule),
+                            schedule_words(t->scratch, k->node, &other->schedule), k->signature);
             return false;
         }
     }
@@ -202,15 +207,15 @@ static bool check_bits(struct tuning *t, const struct batch *b)
 static void choose_turns(struct tuning *t, struct kind *k)
 {
     const struct trial *model = &k->trial[0];
-    bench_time(&t->bench, model->call, model->run, 1);
-    double took = bench_time(&t->bench, model->call, model->run, 1);
+    bench_time(&t->bench, &model->way, 1);
+    double took = bench_time(&t->bench, &model->way, 1);
     k->turns = took > 0 ? (int)fmin(MOST_TURNS, ceil(sample_seconds / took)) : MOST_TURNS;
 }
 
 static void add_sample(struct tuning *t, struct entry e)
 {
     struct trial *trial = &e.kind->trial[e.trial];
-    double second = bench_time(&t->bench, trial->call, trial->run, e.kind->turns);
+    double second = bench_time(&t->bench, &trial->way, e.kind->turns);
     if (trial->samples.n == trial->samples.capacity) {
         size_t capacity = (size_t)trial->samples.capacity;
         trial->samples.second =
@@ -277,7 +282,7 @@ static struct batch plan_last(struct tuning *t)
         for (int f = 0; f < FINALISTS; f++) {
             size_t best = 0;
             for (size_t j = 1; j < k->n_trial; j++)
-                if (!taken[j] && k->trial[j].run && k->trial[j].ratio < worth_it &&
+                if (!taken[j] && k->trial[j].way.run && k->trial[j].ratio < worth_it &&
                     (!best || k->trial[j].ratio < k->trial[best].ratio))
                     best = j;
             if (best && f == 0)
@@ -315,7 +320,8 @@ bool tune_search(struct tuning *t)
     t->begin = seconds_now();
     if (!find_kinds(t))
         return false;
-    t->bench = bench_open(t->arena, t->program);
+    t->bench = bench_open(t->arena, (size_t)t->program->weights_bytes);
+    t->bench.scratch = t->scratch;
     size_t n =
         t->n_kind; /* the first is a small one: what it costs is not known, and it makes an early end worth something */
     while (t->n_kind && one_batch(t, n, &seconds_a_kernel)) {

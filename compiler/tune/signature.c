@@ -20,6 +20,8 @@ const char *layer_signature(struct arena *scratch, const struct node *n)
     }
     text_add(&t, " -> %s", type_text(scratch, n->type));
     node_attrs_print(&t, n);
+    if (n->algorithm == ALGORITHM_winograd)
+        text_add(&t, " F(%dx%d)", n->schedule.rows, n->schedule.rows); /* its weights are packed for it */
     for (int i = 0; i < n->n_epilogue; i++) {
         text_add(&t, " | %s", op_info(n->epilogue[i].op)->name);
         if (n->epilogue[i].operand)

@@ -50,10 +50,11 @@ const char *schedule_words(struct arena *, const struct node *layer, const struc
 
 /* ---- library.c ---- */
 enum { MOST_FILES = 64 };
-typedef void candidate_run(void *const *buffer); /* all tasks of a kernel, one after another */
+/* All tasks of a layer's kernels, one after another; the buffers of all its kernels, in order. */
+typedef void candidate_run(void *const *buffer);
 struct candidate {
-    const struct kernel *kernel;
-    candidate_run *run; /* set by library_make() */
+    const struct stage *stage; /* of one layer: a kernel, or more */
+    candidate_run *run;        /* set by library_make() */
 };
 struct library_maker {
     struct diags *diags;
@@ -68,23 +69,23 @@ bool library_make(struct library_maker *, struct arena *scratch, struct candidat
 
 /* ---- measure.c ---- */
 struct bench { /* the memory that kernels work on */
+    struct arena *arena, *scratch;
     char *weights; /* a ring as large as the network's packed weights: what a call reads is as cold as in the network */
     size_t weights_bytes, at;
-    char *values[2]; /* of one kernel: inputs, operands, result; two, to compare results */
+    char *values[2]; /* of one layer: inputs, operands, result; two, to compare results */
     size_t values_bytes;
 };
-/* Room for kernels of the program's layers. */
-struct bench bench_open(struct arena *, const struct program *);
+struct bench bench_open(struct arena *, size_t weights_bytes);
 
 enum { MOST_ROUNDS = 4096 };
 struct samples { /* seconds, in the order of the rounds */
     double *second;
     int n, capacity;
 };
-/* Runs all tasks of a kernel once, on values that were just written and on weights that were not just read. */
-double bench_time(struct bench *, const struct call *, candidate_run *, int turns);
-/* Do two kernels of one layer write the same bits? */
-bool bench_same(struct bench *, const struct call *, candidate_run *, const struct call *, candidate_run *);
+/* Seconds of a layer, on values that were just written and on weights that were not just read; the mean of some turns. */
+double bench_time(struct bench *, const struct candidate *, int turns);
+/* Do two ways to compute a layer write the same bits? */
+bool bench_same(struct bench *, const struct candidate *, const struct candidate *);
 /* The lower eighth: other processes only ever add, and the least of all is luck. */
 double samples_time(const struct samples *, struct arena *scratch);
 /* Is `other` faster by more than the noise? *ratio is its time by that of `base`. Both have as many samples, taken in turn. */
@@ -94,9 +95,8 @@ double seconds_now(void);
 /* ---- search.c ---- */
 struct trial {
     struct schedule schedule;
-    const struct call *call;
-    candidate_run *run;
-    const char *text; /* of the kernel: another schedule with the same one is not tried */
+    struct candidate way;
+    const char *text; /* of the kernels: another schedule with the same one is not tried */
     double ratio;     /* of its time to the model's */
     bool wins;        /* by more than the noise */
     bool same;        /* as an earlier trial */

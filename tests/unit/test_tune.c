@@ -15,7 +15,7 @@ struct case_ {
     struct program *program;
 };
 
-static struct case_ compiled(const char *file, const char *target)
+static struct case_ compiled(const char *file, const char *target, enum winograd_mode winograd)
 {
     static const char *const directories[] = {"netdefs"};
     struct case_ c = {.f = fixture_new(), .scratch = arena_new("scratch"), .target = target_by_name(target)};
@@ -23,7 +23,7 @@ static struct case_ compiled(const char *file, const char *target)
     c.f.graph = elaborate_file(c.f.arena, c.f.arena, c.f.diags, &options);
     cr_assert(c.f.graph, "%s", fixture_report(&c.f));
     struct pass_context context = {
-        .module = c.f.arena, .scratch = c.scratch, .diags = c.f.diags, .target = c.target, .batch = 1};
+        .module = c.f.arena, .scratch = c.scratch, .diags = c.f.diags, .target = c.target, .batch = 1, .winograd = winograd};
     cr_assert(run_passes(c.f.graph, &context, NULL, NULL), "%s", fixture_report(&c.f));
     c.program = lower(c.f.graph, &context);
     return c;
@@ -51,32 +51,54 @@ static int64_t elements(const struct buffer *b)
     return n;
 }
 
-/* What a kernel writes from numbers that are no integers, so that another order of a sum shows. */
-static const float *written(struct case_ *c, const struct kernel *k, int64_t *n)
+struct place {
+    struct argument arg;
+    float *data;
+    int64_t n;
+};
+
+static struct place *place_of(struct case_ *c, struct place *place, struct argument arg, const struct buffer *b)
 {
-    float *data[MAX_BUFFERS], *out = NULL;
-    for (int i = 0; i < k->n_buffer; i++) {
-        int64_t size = elements(k->buffer[i]);
-        data[i] = arena_alloc(c->f.arena, (size_t)size * sizeof(float) + 64);
-        uint32_t state = 1 + (uint32_t)i;
-        for (int64_t e = 0; e < size; e++) {
-            state = state * 1664525u + 1013904223u;
-            data[i][e] = (float)(state >> 8) / 8388608.0f - 1;
+    while (place->data && (place->arg.memory != arg.memory || place->arg.lead != arg.lead ||
+                           arg.memory->kind == MEMORY_WEIGHTS)) {
+        place++;
+    }
+    if (place->data) {
+        return place;
+    }
+    *place = (struct place){arg, arena_alloc(c->f.arena, (size_t)elements(b) * sizeof(float) + 64), elements(b)};
+    uint32_t state = 1 + (uint32_t)place->n;
+    for (int64_t e = 0; e < place->n; e++) {
+        state = state * 1664525u + 1013904223u;
+        place->data[e] = (float)(state >> 8) / 8388608.0f - 1;
+    }
+    if (b->dir == DIR_OUT) {
+        memset(place->data, 0xff, (size_t)place->n * sizeof(float));
+    }
+    return place;
+}
+
+/* What a layer's kernels write from numbers that are no integers, so that another order of a sum shows. */
+static struct place written(struct case_ *c, const struct stage *s)
+{
+    struct place place[2 * MAX_BUFFERS] = {0}, result = {0};
+    for (; s; s = s->next) {
+        const struct kernel *k = s->call->kernel;
+        float *data[MAX_BUFFERS];
+        for (int i = 0; i < k->n_buffer; i++) {
+            struct place *own = place_of(c, place, s->call->arg[i], k->buffer[i]);
+            data[i] = own->data;
+            if (k->buffer[i]->dir != DIR_IN) {
+                result = *own;
+            }
         }
-        if (k->buffer[i]->dir == DIR_OUT) {
-            memset(data[i], 0xff, (size_t)size * sizeof(float));
-        }
-        if (k->buffer[i]->dir != DIR_IN) {
-            out = data[i];
-            *n = size;
+        int64_t second = k->n_task > 1 ? k->task[1]->hi : 1, tasks = k->n_task ? k->task[0]->hi * second : 1;
+        for (int64_t at = 0; at < tasks; at++) {
+            int64_t task[MAX_TASKS] = {at / second, at % second};
+            cr_assert(kernel_eval(c->f.diags, k, data, task), "%s", fixture_report(&c->f));
         }
     }
-    int64_t second = k->n_task > 1 ? k->task[1]->hi : 1, tasks = k->n_task ? k->task[0]->hi * second : 1;
-    for (int64_t at = 0; at < tasks; at++) {
-        int64_t task[MAX_TASKS] = {at / second, at % second};
-        cr_assert(kernel_eval(c->f.diags, k, data, task), "%s", fixture_report(&c->f));
-    }
-    return out;
+    return result;
 }
 
 static struct program empty_program(const struct case_ *c)
@@ -94,30 +116,33 @@ static void check_candidate(struct case_ *c, struct node *n, const struct schedu
     struct schedule own = n->schedule;
     const char *what = words(c, n, s), *fault = schedule_fault(c->f.arena, n, c->target, s);
     cr_assert(!fault, "%s: %s", what, fault);
-    const struct kernel *first = lower_node(&model, n, c->target)->kernel;
+    const struct stage *first = lower_node(&model, n, c->target);
     n->schedule = *s;
-    const struct kernel *second = lower_node(&other, n, c->target)->kernel;
+    const struct stage *second = lower_node(&other, n, c->target);
     n->schedule = own;
-    cr_assert(kernel_verify(c->f.diags, second), "%s: %s", what, fixture_report(&c->f));
+    for (const struct stage *stage = second; stage; stage = stage->next) {
+        cr_assert(kernel_verify(c->f.diags, stage->call->kernel), "%s: %s", what, fixture_report(&c->f));
+    }
     cr_assert_eq(model.n_pack, other.n_pack, "%s", what);
     for (size_t i = 0; i < model.n_pack; i++) {
         cr_assert_str_eq(packing_line(c->f.arena, &model.pack[i]), packing_line(c->f.arena, &other.pack[i]), "%s", what);
     }
     if (bits) {
-        int64_t n_first = 0, n_second = 0;
-        const float *a = written(c, first, &n_first), *b = written(c, second, &n_second);
-        cr_assert(n_first == n_second && memcmp(a, b, (size_t)n_first * sizeof *a) == 0, "%s: other bits", what);
+        struct place a = written(c, first), b = written(c, second);
+        cr_assert(a.n == b.n && memcmp(a.data, b.data, (size_t)a.n * sizeof *a.data) == 0, "%s: other bits", what);
     }
 }
 
-static void check_space(const char *target)
+/* Of some candidates of each layer, the near ones and some of all; of fewer the bits. Once without Winograd, then that alone. */
+static void check_spaces(const char *target, enum winograd_mode winograd)
 {
-    enum { VERIFIED = 24, EVALUATED = 5 };
-    struct case_ c = compiled("tests/unit/schedules.net", target);
+    enum { VERIFIED = 24 };
+    struct case_ c = compiled("tests/unit/schedules.net", target, winograd);
+    size_t every = c.target->lanes == 1 ? 12 : 6;
     int seen[ALGORITHM_COUNT] = {0};
     for (size_t i = 0; i < c.f.graph->n_node; i++) {
         struct node *n = c.f.graph->node[i];
-        if (!schedule_is_tuned(n->algorithm)) {
+        if (!schedule_is_tuned(n->algorithm) || (winograd != WINOGRAD_OFF && n->algorithm != ALGORITHM_winograd)) {
             continue;
         }
         const char *fault = schedule_fault(c.f.arena, n, c.target, &n->schedule);
@@ -127,11 +152,19 @@ static void check_space(const char *target)
         seen[n->algorithm] += list.n > 1;
         for (size_t k = 1; k < VERIFIED && k < list.n; k++) {
             size_t at = k < 4 ? k : 1 + (list.n - 1) * k / VERIFIED;
-            check_candidate(&c, n, &list.at[at], k % (VERIFIED / EVALUATED) == 1);
+            check_candidate(&c, n, &list.at[at], k % every == 1);
         }
     }
-    cr_assert(seen[ALGORITHM_direct] && seen[ALGORITHM_spread] && seen[ALGORITHM_local]);
+    cr_assert(winograd == WINOGRAD_OFF
+                  ? seen[ALGORITHM_direct] && seen[ALGORITHM_spread] && seen[ALGORITHM_local]
+                  : seen[ALGORITHM_winograd]);
     end_case(&c);
+}
+
+static void check_space(const char *target)
+{
+    check_spaces(target, WINOGRAD_OFF);
+    check_spaces(target, WINOGRAD_ALWAYS);
 }
 
 Test(tune, space_avx512, .timeout = 300)
@@ -158,7 +191,7 @@ Test(tune, space_scalar, .timeout = 300)
 
 Test(tune, what_is_outside_says_why)
 {
-    struct case_ c = compiled("tests/unit/schedules.net", "x86-64-v4");
+    struct case_ c = compiled("tests/unit/schedules.net", "x86-64-v4", WINOGRAD_OFF);
     static const struct {
         const char *layer, *says;
         struct schedule schedule;
@@ -197,15 +230,15 @@ Test(tune, what_is_outside_says_why)
 /* Names that are equal are of one kernel: a line of a file means the same for all of them. */
 static void check_signatures(const char *file)
 {
-    struct case_ c = compiled(file, "x86-64-v4");
+    struct case_ c = compiled(file, "x86-64-v4", WINOGRAD_AUTO);
     struct {
         const char *signature, *kernel;
     } *seen = arena_alloc(c.f.arena, sizeof *seen * (c.f.graph->n_node + 1));
     size_t n_seen = 0;
     for (const struct stage *s = c.program->stage; s; s = s->next) {
         const struct node *n = s->call->node;
-        if (!schedule_is_tuned(n->algorithm)) {
-            continue;
+        if (!n || !schedule_is_tuned(n->algorithm)) {
+            continue; /* NULL: not the last kernel of its layer */
         }
         const char *signature = layer_signature(c.f.arena, n), *kernel = kernel_canonical(c.f.arena, s->call->kernel);
         size_t at = 0;
