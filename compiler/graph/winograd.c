@@ -111,6 +111,8 @@ struct tile {
 static double step_cycles(int64_t cols, int64_t nv, const struct target *t)
 {
     double inputs = (double)cols / (t->by_lane ? t->lanes : 1), multiply = (double)(cols * nv) / 2;
+    if (t->by_lane)
+        multiply += (inputs + (double)nv) / 4; /* see choose_schedule.c */
     return most(most(multiply, (inputs + (double)nv) * 0.6), 4) + (double)(nv * t->lanes) / 40;
 }
 

@@ -849,95 +849,95 @@ static kernel void conv1x1s2_128to256_7x7_add_relu__avx512_1x7x32(
  * tile 1 rows x 7 columns x 48 channels */
 static kernel void conv1x1_256to104_7x7_relu__avx512_1x7x48(
     const f32 x[restrict 16][7][7][16], const f32 w[restrict 8][16][16][16], const f32 b[restrict 128],
-    f32 y[restrict 8][9][9][16], int r, int c)
+    f32 y[restrict 8][9][9][16], int c)
 {
     if (c < 2) {
-        f32x16 acc[7][3];
-        unroll (int p = 0; p < 7; p++)
-            unroll (int v = 0; v < 3; v++) {
-                acc[p][v] = load16(&b[48 * c + 16 * v]);
-            }
-        for (int ib = 0; ib < 16; ib++) {
-            unroll (int j = 0; j < 48; j++) {
-                prefetch2((const void *)((intptr_t)w + (3 * c + 3) * 16384 + (48 * ib + j) * 64));
-            }
-            for (int i = 0; i < 16; i++) {
-                prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (r) * 448 + (i) * 64));
-                f32x16 wv[3][1];
+        for (int q = 0; q < 7; q++) {
+            f32x16 acc[7][3];
+            unroll (int p = 0; p < 7; p++)
                 unroll (int v = 0; v < 3; v++) {
-                    wv[v][0] = load16(&w[3 * c + v][ib][i][0]);
-                    prefetch((const void *)((intptr_t)w + (3 * c + v) * 16384 + (ib) * 1024 + (i + 64) * 64));
+                    acc[p][v] = load16(&b[48 * c + 16 * v]);
                 }
-                unroll (int p = 0; p < 7; p++) {
-                    f32x16 xs = splat16(x[ib][r][p][i]);
+            for (int ib = 0; ib < 16; ib++) {
+                unroll (int j = 0; j < 7; j++) {
+                    prefetch2((const void *)((intptr_t)w + (3 * c + 3) * 16384 + (112 * q + 7 * ib + j) * 64));
+                }
+                for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (q) * 448 + (i) * 64));
+                    f32x16 wv[3][1];
                     unroll (int v = 0; v < 3; v++) {
-                        acc[p][v] = fma16(xs, wv[v][0], acc[p][v]);
+                        wv[v][0] = load16(&w[3 * c + v][ib][i][0]);
+                        prefetch((const void *)((intptr_t)w + (3 * c + v) * 16384 + (ib) * 1024 + (i + 64) * 64));
+                    }
+                    unroll (int p = 0; p < 7; p++) {
+                        f32x16 xs = splat16(x[ib][q][p][i]);
+                        unroll (int v = 0; v < 3; v++) {
+                            acc[p][v] = fma16(xs, wv[v][0], acc[p][v]);
+                        }
                     }
                 }
             }
+            unroll (int p = 0; p < 7; p++)
+                unroll (int v = 0; v < 3; v++) {
+                    store16(&y[3 * c + v][q + 1][p + 1][0], relu16(acc[p][v]));
+                }
         }
-        unroll (int p = 0; p < 7; p++)
-            unroll (int v = 0; v < 3; v++) {
-                store16(&y[3 * c + v][r + 1][p + 1][0], relu16(acc[p][v]));
-            }
         /* border */
         for (int hb = 0; hb < 3; hb++) {
-            store16(&y[3 * c + hb][r + 1][0][0], zero16());
-            store16(&y[3 * c + hb][r + 1][8][0], zero16());
-            if (r == 0) {
-                for (int hx = 0; hx < 9; hx++) {
-                    store16(&y[3 * c + hb][0][hx][0], zero16());
-                }
+            for (int hq = 0; hq < 7; hq++) {
+                store16(&y[3 * c + hb][hq + 1][0][0], zero16());
+                store16(&y[3 * c + hb][hq + 1][8][0], zero16());
             }
-            if (r == 6) {
-                for (int hx = 0; hx < 9; hx++) {
-                    store16(&y[3 * c + hb][8][hx][0], zero16());
-                }
+            for (int hx = 0; hx < 9; hx++) {
+                store16(&y[3 * c + hb][0][hx][0], zero16());
+            }
+            for (int hx = 0; hx < 9; hx++) {
+                store16(&y[3 * c + hb][8][hx][0], zero16());
             }
         }
     }
     if (c == 2) {
-        f32x16 acc2[7][2];
-        unroll (int p = 0; p < 7; p++)
-            unroll (int v = 0; v < 2; v++) {
-                acc2[p][v] = load16(&b[16 * v + 96]);
-            }
-        for (int ib = 0; ib < 16; ib++) {
-            unroll (int j = 0; j < 48; j++) {
-                prefetch2((const void *)((intptr_t)w + (8) * 16384 + (48 * ib + j) * 64));
-            }
-            for (int i = 0; i < 16; i++) {
-                prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (r) * 448 + (i) * 64));
-                f32x16 wv2[2][1];
+        for (int q = 0; q < 7; q++) {
+            f32x16 acc2[7][2];
+            unroll (int p = 0; p < 7; p++)
                 unroll (int v = 0; v < 2; v++) {
-                    wv2[v][0] = load16(&w[v + 6][ib][i][0]);
-                    prefetch((const void *)((intptr_t)w + (v + 6) * 16384 + (ib) * 1024 + (i + 64) * 64));
+                    acc2[p][v] = load16(&b[16 * v + 96]);
                 }
-                unroll (int p = 0; p < 7; p++) {
-                    f32x16 xs2 = splat16(x[ib][r][p][i]);
+            for (int ib = 0; ib < 16; ib++) {
+                unroll (int j = 0; j < 7; j++) {
+                    prefetch2((const void *)((intptr_t)w + (8) * 16384 + (112 * q + 7 * ib + j) * 64));
+                }
+                for (int i = 0; i < 16; i++) {
+                    prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (q) * 448 + (i) * 64));
+                    f32x16 wv2[2][1];
                     unroll (int v = 0; v < 2; v++) {
-                        acc2[p][v] = fma16(xs2, wv2[v][0], acc2[p][v]);
+                        wv2[v][0] = load16(&w[v + 6][ib][i][0]);
+                        prefetch((const void *)((intptr_t)w + (v + 6) * 16384 + (ib) * 1024 + (i + 64) * 64));
+                    }
+                    unroll (int p = 0; p < 7; p++) {
+                        f32x16 xs2 = splat16(x[ib][q][p][i]);
+                        unroll (int v = 0; v < 2; v++) {
+                            acc2[p][v] = fma16(xs2, wv2[v][0], acc2[p][v]);
+                        }
                     }
                 }
             }
+            unroll (int p = 0; p < 7; p++)
+                unroll (int v = 0; v < 2; v++) {
+                    store16(&y[v + 6][q + 1][p + 1][0], relu16(acc2[p][v]));
+                }
         }
-        unroll (int p = 0; p < 7; p++)
-            unroll (int v = 0; v < 2; v++) {
-                store16(&y[v + 6][r + 1][p + 1][0], relu16(acc2[p][v]));
-            }
         /* border */
         for (int hb = 0; hb < 2; hb++) {
-            store16(&y[hb + 6][r + 1][0][0], zero16());
-            store16(&y[hb + 6][r + 1][8][0], zero16());
-            if (r == 0) {
-                for (int hx = 0; hx < 9; hx++) {
-                    store16(&y[hb + 6][0][hx][0], zero16());
-                }
+            for (int hq = 0; hq < 7; hq++) {
+                store16(&y[hb + 6][hq + 1][0][0], zero16());
+                store16(&y[hb + 6][hq + 1][8][0], zero16());
             }
-            if (r == 6) {
-                for (int hx = 0; hx < 9; hx++) {
-                    store16(&y[hb + 6][8][hx][0], zero16());
-                }
+            for (int hx = 0; hx < 9; hx++) {
+                store16(&y[hb + 6][0][hx][0], zero16());
+            }
+            for (int hx = 0; hx < 9; hx++) {
+                store16(&y[hb + 6][8][hx][0], zero16());
             }
         }
     }
@@ -1352,11 +1352,11 @@ static void forward(const char *w, void *memory, const float *const *input, floa
 
 #pragma omp barrier /* layer2.1.conv1 needs layer2.0.conv3 of other threads */
 
-        for (struct part k = part(21); k.next < k.end; k.next++) {
-            const int r = k.next / 3, c = k.next % 3;
+        for (struct part k = part(3); k.next < k.end; k.next++) {
+            const int c = k.next;
             /* layer2.1.conv1, relu: 256x7x7 -> f32[104,7,7] c16 halo 1 seg 26 */
             conv1x1_256to104_7x7_relu__avx512_1x7x48((void *)(m + m_layer2_0_conv3), (void *)(w + w_layer2_1_conv1_w),
-                (void *)(w + w_layer2_1_conv1_b), (void *)(m + m_layer2_1_conv1), r, c);
+                (void *)(w + w_layer2_1_conv1_b), (void *)(m + m_layer2_1_conv1), c);
         }
 
 #pragma omp barrier /* layer2.1.convs.0 needs layer2.1.conv1 of other threads */

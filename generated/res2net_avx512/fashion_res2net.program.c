@@ -97,7 +97,7 @@ static void call(int layer, const char *w, void *workspace, const float *const *
         break;
     case 21:
         conv1x1_256to104_7x7_relu__avx512_1x7x48((void *)(m + m_layer2_0_conv3), (void *)(w + w_layer2_1_conv1_w),
-            (void *)(w + w_layer2_1_conv1_b), (void *)(m + m_layer2_1_conv1), i, j);
+            (void *)(w + w_layer2_1_conv1_b), (void *)(m + m_layer2_1_conv1), i);
         break;
     case 22:
         conv3x3_26to26_7x7_relu__avx512_1x7x32((void *)(m + m_layer2_1_conv1), (void *)(w + w_layer2_1_convs_0_w),
@@ -281,7 +281,7 @@ static const struct netc_stage stages[] = {
     {18, 1, {7, 3}, NULL},
     {19, 1, {8, 1}, "layer2.0.conv3 needs layer2.0.concat of other threads"},
     {20, 1, {8, 1}, "layer2.0.downsample.0 needs layer2.0.conv3 of other threads"},
-    {21, 1, {7, 3}, "layer2.1.conv1 needs layer2.0.conv3 of other threads"},
+    {21, 1, {3, 1}, "layer2.1.conv1 needs layer2.0.conv3 of other threads"},
     {22, 1, {7, 1}, "layer2.1.convs.0 needs layer2.1.conv1 of other threads"},
     {23, 1, {2, 1}, "layer2.1.add needs layer2.1.concat of other threads"},
     {24, 1, {7, 1}, "layer2.1.convs.1 needs layer2.1.conv1 of other threads"},

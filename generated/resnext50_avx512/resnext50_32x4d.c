@@ -1308,39 +1308,50 @@ static kernel void gconv3x3s2_1024to1024in32_7x7_relu__avx512_1x7x32(
     const f32 x[restrict 64][16][16][16], const f32 w[restrict 64][2][3][3][16][16], const f32 b[restrict 1024],
     f32 y[restrict 64][7][7][16], int c)
 {
-    for (int g = 0; g < 2; g++)
-        for (int q = 0; q < 7; q++) {
-            f32x16 acc[7][2];
-            unroll (int p = 0; p < 7; p++)
-                unroll (int v = 0; v < 2; v++) {
-                    acc[p][v] = load16(&b[64 * c + 32 * g + 16 * v]);
-                }
-            for (int ib = 0; ib < 2; ib++) {
-                unroll (int j = 0; j < 42; j++) {
-                    prefetch2((const void *)((intptr_t)w + (4 * c + 2 * g + 2) * 18432 + (84 * q + 42 * ib + j) * 64));
-                }
+    _Alignas(64) f32 sums[49][2][16];
+    for (int g = 0; g < 2; g++) {
+        for (int p = 0; p < 49; p++)
+            unroll (int v = 0; v < 2; v++) {
+                store16(&sums[p][v][0], load16(&b[64 * c + 32 * g + 16 * v]));
+            }
+        for (int ks = 0; ks < 2; ks++)
+            for (int q = 0; q < 7; q++) {
+                f32x16 acc[7][2];
+                unroll (int p = 0; p < 7; p++)
+                    unroll (int v = 0; v < 2; v++) {
+                        acc[p][v] = load16(&sums[7 * q + p][v][0]);
+                    }
+                unroll (int v = 0; v < 2; v++)
+                    unroll (int j = 0; j < 21; j++) {
+                        prefetch((const void *)((intptr_t)w + (4 * c + 2 * g + v) * 18432 + (ks + 1) * 9216 + (21 * q + j) * 64));
+                    }
                 for (int ky = 0; ky < 3; ky++)
                     for (int kx = 0; kx < 3; kx++)
                         for (int i = 0; i < 16; i++) {
-                            prefetch((const void *)((intptr_t)x + (4 * c + 2 * g + ib + 1) * 16384 + (2 * q + ky) * 1024 + (kx + 2 * i) * 64));
+                            prefetch((const void *)((intptr_t)x + (4 * c + 2 * g + ks + 1) * 16384 + (2 * q + ky) * 1024 + (kx + 2 * i) * 64));
                             f32x16 wv[2][1];
                             unroll (int v = 0; v < 2; v++) {
-                                wv[v][0] = load16(&w[4 * c + 2 * g + v][ib][ky][kx][i][0]);
-                                prefetch((const void *)((intptr_t)w + (4 * c + 2 * g + v) * 18432 + (ib) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64));
+                                wv[v][0] = load16(&w[4 * c + 2 * g + v][ks][ky][kx][i][0]);
                             }
                             unroll (int p = 0; p < 7; p++) {
-                                f32x16 xs = splat16(x[4 * c + 2 * g + ib][2 * q + ky][kx + 2 * p][i]);
+                                f32x16 xs = splat16(x[4 * c + 2 * g + ks][2 * q + ky][kx + 2 * p][i]);
                                 unroll (int v = 0; v < 2; v++) {
                                     acc[p][v] = fma16(xs, wv[v][0], acc[p][v]);
                                 }
                             }
                         }
-            }
-            unroll (int p = 0; p < 7; p++)
-                unroll (int v = 0; v < 2; v++) {
-                    store16(&y[4 * c + 2 * g + v][q][p][0], relu16(acc[p][v]));
+                unroll (int p = 0; p < 7; p++)
+                    unroll (int v = 0; v < 2; v++) {
+                        store16(&sums[7 * q + p][v][0], acc[p][v]);
+                    }
+                if (ks == 1) {
+                    unroll (int p = 0; p < 7; p++)
+                        unroll (int v = 0; v < 2; v++) {
+                            store16(&y[4 * c + 2 * g + v][q][p][0], relu16(acc[p][v]));
+                        }
                 }
-        }
+            }
+    }
 }
 
 /* v[oc,oy,ox] = b[oc] + sum_ic x[ic,oy,ox] * w[oc,ic]; y = v
@@ -1349,64 +1360,83 @@ static kernel void conv1x1_1024to2048_7x7__avx512_13x32(
     const f32 x[restrict 64][49][16], const f32 w[restrict 128][64][16][16], const f32 b[restrict 2048],
     f32 y[restrict 128][49][16], int c)
 {
+    _Alignas(64) f32 sums[49][2][16];
     for (int o = 0; o < 4; o++) {
-        f32x16 acc[13][2];
-        unroll (int p = 0; p < 13; p++)
+        for (int p = 0; p < 49; p++)
             unroll (int v = 0; v < 2; v++) {
-                acc[p][v] = load16(&b[128 * c + 32 * o + 16 * v]);
+                store16(&sums[p][v][0], load16(&b[128 * c + 32 * o + 16 * v]));
             }
-        for (int ib = 0; ib < 64; ib++) {
-            unroll (int j = 0; j < 8; j++) {
-                prefetch2((const void *)((intptr_t)w + (8 * c + 2 * o + 2) * 65536 + (8 * ib + j) * 64));
-            }
-            for (int i = 0; i < 16; i++) {
-                prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (i) * 64));
-                f32x16 wv[2][1];
+        for (int ks = 0; ks < 16; ks++) {
+            f32x16 acc[13][2];
+            unroll (int p = 0; p < 13; p++)
                 unroll (int v = 0; v < 2; v++) {
-                    wv[v][0] = load16(&w[8 * c + 2 * o + v][ib][i][0]);
-                    prefetch((const void *)((intptr_t)w + (8 * c + 2 * o + v) * 65536 + (ib) * 1024 + (i + 64) * 64));
+                    acc[p][v] = load16(&sums[p][v][0]);
                 }
-                unroll (int p = 0; p < 13; p++) {
-                    f32x16 xs = splat16(x[ib][p][i]);
-                    unroll (int v = 0; v < 2; v++) {
-                        acc[p][v] = fma16(xs, wv[v][0], acc[p][v]);
+            for (int ib = 0; ib < 4; ib++) {
+                unroll (int v = 0; v < 2; v++)
+                    unroll (int j = 0; j < 4; j++) {
+                        prefetch((const void *)((intptr_t)w + (8 * c + 2 * o + v) * 65536 + (4 * ks + 4) * 1024 + (4 * ib + j) * 64));
                     }
-                }
-            }
-        }
-        unroll (int p = 0; p < 13; p++)
-            unroll (int v = 0; v < 2; v++) {
-                store16(&y[8 * c + 2 * o + v][p][0], acc[p][v]);
-            }
-        for (int t = 0; t < 3; t++) {
-            f32x16 acc2[12][2];
-            unroll (int p = 0; p < 12; p++)
-                unroll (int v = 0; v < 2; v++) {
-                    acc2[p][v] = load16(&b[128 * c + 32 * o + 16 * v]);
-                }
-            for (int ib = 0; ib < 64; ib++) {
-                unroll (int j = 0; j < 8; j++) {
-                    prefetch2((const void *)((intptr_t)w + (8 * c + 2 * o + 2) * 65536 + (512 * t + 8 * ib + j + 512) * 64));
-                }
                 for (int i = 0; i < 16; i++) {
-                    prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (12 * t + i + 13) * 64));
-                    f32x16 wv2[2][1];
+                    prefetch((const void *)((intptr_t)x + (4 * ks + ib + 1) * 3136 + (i) * 64));
+                    f32x16 wv[2][1];
                     unroll (int v = 0; v < 2; v++) {
-                        wv2[v][0] = load16(&w[8 * c + 2 * o + v][ib][i][0]);
-                        prefetch((const void *)((intptr_t)w + (8 * c + 2 * o + v) * 65536 + (ib) * 1024 + (i + 64) * 64));
+                        wv[v][0] = load16(&w[8 * c + 2 * o + v][4 * ks + ib][i][0]);
                     }
-                    unroll (int p = 0; p < 12; p++) {
-                        f32x16 xs2 = splat16(x[ib][12 * t + p + 13][i]);
+                    unroll (int p = 0; p < 13; p++) {
+                        f32x16 xs = splat16(x[4 * ks + ib][p][i]);
                         unroll (int v = 0; v < 2; v++) {
-                            acc2[p][v] = fma16(xs2, wv2[v][0], acc2[p][v]);
+                            acc[p][v] = fma16(xs, wv[v][0], acc[p][v]);
                         }
                     }
                 }
             }
-            unroll (int p = 0; p < 12; p++)
+            unroll (int p = 0; p < 13; p++)
                 unroll (int v = 0; v < 2; v++) {
-                    store16(&y[8 * c + 2 * o + v][12 * t + p + 13][0], acc2[p][v]);
+                    store16(&sums[p][v][0], acc[p][v]);
                 }
+            if (ks == 15) {
+                unroll (int p = 0; p < 13; p++)
+                    unroll (int v = 0; v < 2; v++) {
+                        store16(&y[8 * c + 2 * o + v][p][0], acc[p][v]);
+                    }
+            }
+            for (int t = 0; t < 3; t++) {
+                f32x16 acc2[12][2];
+                unroll (int p = 0; p < 12; p++)
+                    unroll (int v = 0; v < 2; v++) {
+                        acc2[p][v] = load16(&sums[12 * t + p + 13][v][0]);
+                    }
+                for (int ib = 0; ib < 4; ib++) {
+                    unroll (int v = 0; v < 2; v++)
+                        unroll (int j = 0; j < 4; j++) {
+                            prefetch((const void *)((intptr_t)w + (8 * c + 2 * o + v) * 65536 + (4 * ks + 4) * 1024 + (16 * t + 4 * ib + j + 16) * 64));
+                        }
+                    for (int i = 0; i < 16; i++) {
+                        prefetch((const void *)((intptr_t)x + (4 * ks + ib + 1) * 3136 + (12 * t + i + 13) * 64));
+                        f32x16 wv2[2][1];
+                        unroll (int v = 0; v < 2; v++) {
+                            wv2[v][0] = load16(&w[8 * c + 2 * o + v][4 * ks + ib][i][0]);
+                        }
+                        unroll (int p = 0; p < 12; p++) {
+                            f32x16 xs2 = splat16(x[4 * ks + ib][12 * t + p + 13][i]);
+                            unroll (int v = 0; v < 2; v++) {
+                                acc2[p][v] = fma16(xs2, wv2[v][0], acc2[p][v]);
+                            }
+                        }
+                    }
+                }
+                unroll (int p = 0; p < 12; p++)
+                    unroll (int v = 0; v < 2; v++) {
+                        store16(&sums[12 * t + p + 13][v][0], acc2[p][v]);
+                    }
+                if (ks == 15) {
+                    unroll (int p = 0; p < 12; p++)
+                        unroll (int v = 0; v < 2; v++) {
+                            store16(&y[8 * c + 2 * o + v][12 * t + p + 13][0], acc2[p][v]);
+                        }
+                }
+            }
         }
     }
 }
@@ -1417,38 +1447,51 @@ static kernel void conv1x1s2_1024to2048_7x7_add_relu__avx512_1x7x32(
     const f32 x[restrict 64][14][14][16], const f32 w[restrict 128][64][16][16], const f32 b[restrict 2048],
     f32 y[restrict 128][7][7][16], int c)
 {
-    for (int o = 0; o < 4; o++)
-        for (int q = 0; q < 7; q++) {
-            f32x16 acc[7][2];
-            unroll (int p = 0; p < 7; p++)
-                unroll (int v = 0; v < 2; v++) {
-                    acc[p][v] = load16(&b[128 * c + 32 * o + 16 * v]);
-                    prefetch(&y[8 * c + 2 * o + v][q][p][0]);
-                }
-            for (int ib = 0; ib < 64; ib++) {
-                unroll (int j = 0; j < 5; j++) {
-                    prefetch2((const void *)((intptr_t)w + (8 * c + 2 * o + 2) * 65536 + (320 * q + 5 * ib + j) * 64));
-                }
-                for (int i = 0; i < 16; i++) {
-                    prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (2 * q) * 896 + (2 * i) * 64));
-                    f32x16 wv[2][1];
+    _Alignas(64) f32 sums[49][2][16];
+    for (int o = 0; o < 4; o++) {
+        for (int p = 0; p < 49; p++)
+            unroll (int v = 0; v < 2; v++) {
+                store16(&sums[p][v][0], load16(&b[128 * c + 32 * o + 16 * v]));
+            }
+        for (int ks = 0; ks < 16; ks++)
+            for (int q = 0; q < 7; q++) {
+                f32x16 acc[7][2];
+                unroll (int p = 0; p < 7; p++)
                     unroll (int v = 0; v < 2; v++) {
-                        wv[v][0] = load16(&w[8 * c + 2 * o + v][ib][i][0]);
-                        prefetch((const void *)((intptr_t)w + (8 * c + 2 * o + v) * 65536 + (ib) * 1024 + (i + 64) * 64));
+                        acc[p][v] = load16(&sums[7 * q + p][v][0]);
                     }
-                    unroll (int p = 0; p < 7; p++) {
-                        f32x16 xs = splat16(x[ib][2 * q][2 * p][i]);
+                for (int ib = 0; ib < 4; ib++) {
+                    unroll (int v = 0; v < 2; v++)
+                        unroll (int j = 0; j < 3; j++) {
+                            prefetch((const void *)((intptr_t)w + (8 * c + 2 * o + v) * 65536 + (4 * ks + 4) * 1024 + (12 * q + 3 * ib + j) * 64));
+                        }
+                    for (int i = 0; i < 16; i++) {
+                        prefetch((const void *)((intptr_t)x + (4 * ks + ib + 1) * 12544 + (2 * q) * 896 + (2 * i) * 64));
+                        f32x16 wv[2][1];
                         unroll (int v = 0; v < 2; v++) {
-                            acc[p][v] = fma16(xs, wv[v][0], acc[p][v]);
+                            wv[v][0] = load16(&w[8 * c + 2 * o + v][4 * ks + ib][i][0]);
+                        }
+                        unroll (int p = 0; p < 7; p++) {
+                            f32x16 xs = splat16(x[4 * ks + ib][2 * q][2 * p][i]);
+                            unroll (int v = 0; v < 2; v++) {
+                                acc[p][v] = fma16(xs, wv[v][0], acc[p][v]);
+                            }
                         }
                     }
                 }
-            }
-            unroll (int p = 0; p < 7; p++)
-                unroll (int v = 0; v < 2; v++) {
-                    store16(&y[8 * c + 2 * o + v][q][p][0], relu16(acc[p][v] + load16(&y[8 * c + 2 * o + v][q][p][0])));
+                unroll (int p = 0; p < 7; p++)
+                    unroll (int v = 0; v < 2; v++) {
+                        store16(&sums[7 * q + p][v][0], acc[p][v]);
+                    }
+                if (ks == 15) {
+                    unroll (int p = 0; p < 7; p++)
+                        unroll (int v = 0; v < 2; v++) {
+                            store16(&y[8 * c + 2 * o + v][q][p][0],
+                                relu16(acc[p][v] + load16(&y[8 * c + 2 * o + v][q][p][0])));
+                        }
                 }
-        }
+            }
+    }
 }
 
 /* v[oc,oy,ox] = b[oc] + sum_ic x[ic,oy,ox] * w[oc,ic]; y = v | relu
@@ -1457,37 +1500,50 @@ static kernel void conv1x1_2048to1024_7x7_relu__avx512_1x7x32(
     const f32 x[restrict 128][7][7][16], const f32 w[restrict 64][128][16][16], const f32 b[restrict 1024],
     f32 y[restrict 64][9][9][16], int c)
 {
-    for (int o = 0; o < 2; o++)
-        for (int q = 0; q < 7; q++) {
-            f32x16 acc[7][2];
-            unroll (int p = 0; p < 7; p++)
-                unroll (int v = 0; v < 2; v++) {
-                    acc[p][v] = load16(&b[64 * c + 32 * o + 16 * v]);
-                }
-            for (int ib = 0; ib < 128; ib++) {
-                unroll (int j = 0; j < 5; j++) {
-                    prefetch2((const void *)((intptr_t)w + (4 * c + 2 * o + 2) * 131072 + (640 * q + 5 * ib + j) * 64));
-                }
-                for (int i = 0; i < 16; i++) {
-                    prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (q) * 448 + (i) * 64));
-                    f32x16 wv[2][1];
+    _Alignas(64) f32 sums[49][2][16];
+    for (int o = 0; o < 2; o++) {
+        for (int p = 0; p < 49; p++)
+            unroll (int v = 0; v < 2; v++) {
+                store16(&sums[p][v][0], load16(&b[64 * c + 32 * o + 16 * v]));
+            }
+        for (int ks = 0; ks < 32; ks++)
+            for (int q = 0; q < 7; q++) {
+                f32x16 acc[7][2];
+                unroll (int p = 0; p < 7; p++)
                     unroll (int v = 0; v < 2; v++) {
-                        wv[v][0] = load16(&w[4 * c + 2 * o + v][ib][i][0]);
-                        prefetch((const void *)((intptr_t)w + (4 * c + 2 * o + v) * 131072 + (ib) * 1024 + (i + 64) * 64));
+                        acc[p][v] = load16(&sums[7 * q + p][v][0]);
                     }
-                    unroll (int p = 0; p < 7; p++) {
-                        f32x16 xs = splat16(x[ib][q][p][i]);
+                for (int ib = 0; ib < 4; ib++) {
+                    unroll (int v = 0; v < 2; v++)
+                        unroll (int j = 0; j < 3; j++) {
+                            prefetch((const void *)((intptr_t)w + (4 * c + 2 * o + v) * 131072 + (4 * ks + 4) * 1024 + (12 * q + 3 * ib + j) * 64));
+                        }
+                    for (int i = 0; i < 16; i++) {
+                        prefetch((const void *)((intptr_t)x + (4 * ks + ib + 1) * 3136 + (q) * 448 + (i) * 64));
+                        f32x16 wv[2][1];
                         unroll (int v = 0; v < 2; v++) {
-                            acc[p][v] = fma16(xs, wv[v][0], acc[p][v]);
+                            wv[v][0] = load16(&w[4 * c + 2 * o + v][4 * ks + ib][i][0]);
+                        }
+                        unroll (int p = 0; p < 7; p++) {
+                            f32x16 xs = splat16(x[4 * ks + ib][q][p][i]);
+                            unroll (int v = 0; v < 2; v++) {
+                                acc[p][v] = fma16(xs, wv[v][0], acc[p][v]);
+                            }
                         }
                     }
                 }
-            }
-            unroll (int p = 0; p < 7; p++)
-                unroll (int v = 0; v < 2; v++) {
-                    store16(&y[4 * c + 2 * o + v][q + 1][p + 1][0], relu16(acc[p][v]));
+                unroll (int p = 0; p < 7; p++)
+                    unroll (int v = 0; v < 2; v++) {
+                        store16(&sums[7 * q + p][v][0], acc[p][v]);
+                    }
+                if (ks == 31) {
+                    unroll (int p = 0; p < 7; p++)
+                        unroll (int v = 0; v < 2; v++) {
+                            store16(&y[4 * c + 2 * o + v][q + 1][p + 1][0], relu16(acc[p][v]));
+                        }
                 }
-        }
+            }
+    }
     /* border */
     for (int hb = 0; hb < 4; hb++) {
         for (int hq = 0; hq < 7; hq++) {
@@ -1509,38 +1565,49 @@ static kernel void gconv3x3_1024to1024in32_7x7_relu__avx512_1x7x32(
     const f32 x[restrict 64][9][9][16], const f32 w[restrict 64][2][3][3][16][16], const f32 b[restrict 1024],
     f32 y[restrict 64][7][7][16], int c)
 {
-    for (int g = 0; g < 2; g++)
-        for (int q = 0; q < 7; q++) {
-            f32x16 acc[7][2];
-            unroll (int p = 0; p < 7; p++)
-                unroll (int v = 0; v < 2; v++) {
-                    acc[p][v] = load16(&b[64 * c + 32 * g + 16 * v]);
-                }
-            for (int ib = 0; ib < 2; ib++) {
-                unroll (int j = 0; j < 42; j++) {
-                    prefetch2((const void *)((intptr_t)w + (4 * c + 2 * g + 2) * 18432 + (84 * q + 42 * ib + j) * 64));
-                }
+    _Alignas(64) f32 sums[49][2][16];
+    for (int g = 0; g < 2; g++) {
+        for (int p = 0; p < 49; p++)
+            unroll (int v = 0; v < 2; v++) {
+                store16(&sums[p][v][0], load16(&b[64 * c + 32 * g + 16 * v]));
+            }
+        for (int ks = 0; ks < 2; ks++)
+            for (int q = 0; q < 7; q++) {
+                f32x16 acc[7][2];
+                unroll (int p = 0; p < 7; p++)
+                    unroll (int v = 0; v < 2; v++) {
+                        acc[p][v] = load16(&sums[7 * q + p][v][0]);
+                    }
+                unroll (int v = 0; v < 2; v++)
+                    unroll (int j = 0; j < 21; j++) {
+                        prefetch((const void *)((intptr_t)w + (4 * c + 2 * g + v) * 18432 + (ks + 1) * 9216 + (21 * q + j) * 64));
+                    }
                 for (int ky = 0; ky < 3; ky++)
                     for (int kx = 0; kx < 3; kx++)
                         for (int i = 0; i < 16; i++) {
                             f32x16 wv[2][1];
                             unroll (int v = 0; v < 2; v++) {
-                                wv[v][0] = load16(&w[4 * c + 2 * g + v][ib][ky][kx][i][0]);
-                                prefetch((const void *)((intptr_t)w + (4 * c + 2 * g + v) * 18432 + (ib) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64));
+                                wv[v][0] = load16(&w[4 * c + 2 * g + v][ks][ky][kx][i][0]);
                             }
                             unroll (int p = 0; p < 7; p++) {
-                                f32x16 xs = splat16(x[4 * c + 2 * g + ib][q + ky][kx + p][i]);
+                                f32x16 xs = splat16(x[4 * c + 2 * g + ks][q + ky][kx + p][i]);
                                 unroll (int v = 0; v < 2; v++) {
                                     acc[p][v] = fma16(xs, wv[v][0], acc[p][v]);
                                 }
                             }
                         }
-            }
-            unroll (int p = 0; p < 7; p++)
-                unroll (int v = 0; v < 2; v++) {
-                    store16(&y[4 * c + 2 * g + v][q][p][0], relu16(acc[p][v]));
+                unroll (int p = 0; p < 7; p++)
+                    unroll (int v = 0; v < 2; v++) {
+                        store16(&sums[7 * q + p][v][0], acc[p][v]);
+                    }
+                if (ks == 1) {
+                    unroll (int p = 0; p < 7; p++)
+                        unroll (int v = 0; v < 2; v++) {
+                            store16(&y[4 * c + 2 * g + v][q][p][0], relu16(acc[p][v]));
+                        }
                 }
-        }
+            }
+    }
 }
 
 /* v[oc,oy,ox] = b[oc] + sum_ic x[ic,oy,ox] * w[oc,ic]; y = v + e | relu
@@ -1549,67 +1616,84 @@ static kernel void conv1x1_1024to2048_7x7_add_relu__avx512_13x32(
     const f32 x[restrict 64][49][16], const f32 w[restrict 128][64][16][16], const f32 b[restrict 2048],
     f32 y[restrict 128][49][16], int c)
 {
+    _Alignas(64) f32 sums[49][2][16];
     for (int o = 0; o < 4; o++) {
-        f32x16 acc[13][2];
-        unroll (int p = 0; p < 13; p++)
+        for (int p = 0; p < 49; p++)
             unroll (int v = 0; v < 2; v++) {
-                acc[p][v] = load16(&b[128 * c + 32 * o + 16 * v]);
-                prefetch(&y[8 * c + 2 * o + v][p][0]);
+                store16(&sums[p][v][0], load16(&b[128 * c + 32 * o + 16 * v]));
             }
-        for (int ib = 0; ib < 64; ib++) {
-            unroll (int j = 0; j < 8; j++) {
-                prefetch2((const void *)((intptr_t)w + (8 * c + 2 * o + 2) * 65536 + (8 * ib + j) * 64));
-            }
-            for (int i = 0; i < 16; i++) {
-                prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (i) * 64));
-                f32x16 wv[2][1];
+        for (int ks = 0; ks < 16; ks++) {
+            f32x16 acc[13][2];
+            unroll (int p = 0; p < 13; p++)
                 unroll (int v = 0; v < 2; v++) {
-                    wv[v][0] = load16(&w[8 * c + 2 * o + v][ib][i][0]);
-                    prefetch((const void *)((intptr_t)w + (8 * c + 2 * o + v) * 65536 + (ib) * 1024 + (i + 64) * 64));
+                    acc[p][v] = load16(&sums[p][v][0]);
                 }
-                unroll (int p = 0; p < 13; p++) {
-                    f32x16 xs = splat16(x[ib][p][i]);
-                    unroll (int v = 0; v < 2; v++) {
-                        acc[p][v] = fma16(xs, wv[v][0], acc[p][v]);
+            for (int ib = 0; ib < 4; ib++) {
+                unroll (int v = 0; v < 2; v++)
+                    unroll (int j = 0; j < 4; j++) {
+                        prefetch((const void *)((intptr_t)w + (8 * c + 2 * o + v) * 65536 + (4 * ks + 4) * 1024 + (4 * ib + j) * 64));
                     }
-                }
-            }
-        }
-        unroll (int p = 0; p < 13; p++)
-            unroll (int v = 0; v < 2; v++) {
-                store16(&y[8 * c + 2 * o + v][p][0], relu16(acc[p][v] + load16(&y[8 * c + 2 * o + v][p][0])));
-            }
-        for (int t = 0; t < 3; t++) {
-            f32x16 acc2[12][2];
-            unroll (int p = 0; p < 12; p++)
-                unroll (int v = 0; v < 2; v++) {
-                    acc2[p][v] = load16(&b[128 * c + 32 * o + 16 * v]);
-                    prefetch(&y[8 * c + 2 * o + v][12 * t + p + 13][0]);
-                }
-            for (int ib = 0; ib < 64; ib++) {
-                unroll (int j = 0; j < 8; j++) {
-                    prefetch2((const void *)((intptr_t)w + (8 * c + 2 * o + 2) * 65536 + (512 * t + 8 * ib + j + 512) * 64));
-                }
                 for (int i = 0; i < 16; i++) {
-                    prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (12 * t + i + 13) * 64));
-                    f32x16 wv2[2][1];
+                    prefetch((const void *)((intptr_t)x + (4 * ks + ib + 1) * 3136 + (i) * 64));
+                    f32x16 wv[2][1];
                     unroll (int v = 0; v < 2; v++) {
-                        wv2[v][0] = load16(&w[8 * c + 2 * o + v][ib][i][0]);
-                        prefetch((const void *)((intptr_t)w + (8 * c + 2 * o + v) * 65536 + (ib) * 1024 + (i + 64) * 64));
+                        wv[v][0] = load16(&w[8 * c + 2 * o + v][4 * ks + ib][i][0]);
                     }
-                    unroll (int p = 0; p < 12; p++) {
-                        f32x16 xs2 = splat16(x[ib][12 * t + p + 13][i]);
+                    unroll (int p = 0; p < 13; p++) {
+                        f32x16 xs = splat16(x[4 * ks + ib][p][i]);
                         unroll (int v = 0; v < 2; v++) {
-                            acc2[p][v] = fma16(xs2, wv2[v][0], acc2[p][v]);
+                            acc[p][v] = fma16(xs, wv[v][0], acc[p][v]);
                         }
                     }
                 }
             }
-            unroll (int p = 0; p < 12; p++)
+            unroll (int p = 0; p < 13; p++)
                 unroll (int v = 0; v < 2; v++) {
-                    store16(&y[8 * c + 2 * o + v][12 * t + p + 13][0],
-                        relu16(acc2[p][v] + load16(&y[8 * c + 2 * o + v][12 * t + p + 13][0])));
+                    store16(&sums[p][v][0], acc[p][v]);
                 }
+            if (ks == 15) {
+                unroll (int p = 0; p < 13; p++)
+                    unroll (int v = 0; v < 2; v++) {
+                        store16(&y[8 * c + 2 * o + v][p][0], relu16(acc[p][v] + load16(&y[8 * c + 2 * o + v][p][0])));
+                    }
+            }
+            for (int t = 0; t < 3; t++) {
+                f32x16 acc2[12][2];
+                unroll (int p = 0; p < 12; p++)
+                    unroll (int v = 0; v < 2; v++) {
+                        acc2[p][v] = load16(&sums[12 * t + p + 13][v][0]);
+                    }
+                for (int ib = 0; ib < 4; ib++) {
+                    unroll (int v = 0; v < 2; v++)
+                        unroll (int j = 0; j < 4; j++) {
+                            prefetch((const void *)((intptr_t)w + (8 * c + 2 * o + v) * 65536 + (4 * ks + 4) * 1024 + (16 * t + 4 * ib + j + 16) * 64));
+                        }
+                    for (int i = 0; i < 16; i++) {
+                        prefetch((const void *)((intptr_t)x + (4 * ks + ib + 1) * 3136 + (12 * t + i + 13) * 64));
+                        f32x16 wv2[2][1];
+                        unroll (int v = 0; v < 2; v++) {
+                            wv2[v][0] = load16(&w[8 * c + 2 * o + v][4 * ks + ib][i][0]);
+                        }
+                        unroll (int p = 0; p < 12; p++) {
+                            f32x16 xs2 = splat16(x[4 * ks + ib][12 * t + p + 13][i]);
+                            unroll (int v = 0; v < 2; v++) {
+                                acc2[p][v] = fma16(xs2, wv2[v][0], acc2[p][v]);
+                            }
+                        }
+                    }
+                }
+                unroll (int p = 0; p < 12; p++)
+                    unroll (int v = 0; v < 2; v++) {
+                        store16(&sums[12 * t + p + 13][v][0], acc2[p][v]);
+                    }
+                if (ks == 15) {
+                    unroll (int p = 0; p < 12; p++)
+                        unroll (int v = 0; v < 2; v++) {
+                            store16(&y[8 * c + 2 * o + v][12 * t + p + 13][0],
+                                relu16(acc2[p][v] + load16(&y[8 * c + 2 * o + v][12 * t + p + 13][0])));
+                        }
+                }
+            }
         }
     }
 }

@@ -72,7 +72,7 @@ static void call(int layer, const char *w, void *workspace, const float *const *
         break;
     case 14:
         conv1x1_256to128_7x7_relu__avx512_1x7x48((void *)(m + m_layer2_0_conv3), (void *)(w + w_layer2_1_conv1_w),
-            (void *)(w + w_layer2_1_conv1_b), (void *)(m + m_layer2_1_conv1), i, j);
+            (void *)(w + w_layer2_1_conv1_b), (void *)(m + m_layer2_1_conv1), i);
         break;
     case 15:
         gconv3x3_128to128in8_7x7_relu__avx512_1x7x16((void *)(m + m_layer2_1_conv1), (void *)(w + w_layer2_1_conv2_w),
@@ -188,7 +188,7 @@ static const struct netc_stage stages[] = {
     {11, 1, {8, 1}, "layer2.0.conv2 needs layer2.0.conv1 of other threads"},
     {12, 1, {8, 1}, "layer2.0.conv3 needs layer2.0.conv2 of other threads"},
     {13, 1, {8, 1}, "layer2.0.downsample.0 needs layer2.0.conv3 of other threads"},
-    {14, 1, {7, 3}, "layer2.1.conv1 needs layer2.0.conv3 of other threads"},
+    {14, 1, {3, 1}, "layer2.1.conv1 needs layer2.0.conv3 of other threads"},
     {15, 1, {8, 1}, "layer2.1.conv2 needs layer2.1.conv1 of other threads"},
     {16, 1, {8, 1}, "layer2.1.conv3 needs layer2.1.conv2 of other threads"},
     {17, 1, {8, 1}, "global_avg_pool needs layer2.0.conv3 of other threads"},

@@ -63,9 +63,13 @@ def innermost(code, labels):
 
 
 def main_loops(assembly):
-    """kernel -> its main loops."""
+    """kernel -> its main loops. Of Winograd's convolutions those that multiply: a transform multiplies by numbers, and one that
+    multiplies nothing by lane has no main loop."""
     loops = {name: [loop for loop in innermost(*parts) if loop.multiply_adds >= MAIN]
-             for name, parts in functions(assembly).items() if "__neon" in name}
+             for name, parts in functions(assembly).items() if "__neon" in name and not name.startswith("winograd")}
+    for name, found in loops.items():
+        if "_winograd" in name:
+            loops[name] = [loop for loop in found if loop.by_lane] or found
     return {name: found for name, found in loops.items() if found}
 
 

@@ -10,7 +10,7 @@ static void expect_fault(const char *loop, const char *message)
     for (int i = 0; i < 64; i++) {
         x[i] = (float)i;
     }
-    if (strstr(message, "never written")) {
+    if (strstr(message, "x[16i] was never written")) {
         memset(&x[40], 0xff, 24 * sizeof *x);
     }
     cr_assert(!kernel_eval(diags, kernel, data, (int64_t[]){1, 0}), "runs: %s", loop);
@@ -41,6 +41,10 @@ Test(loop_eval, faults)
     expect_fault("kernel k { in x f32[64]; out y f32[64]; task r 0..2 reg a f32x4[2] a[1] = load x[0] store y[0] = "
                  "add(a[1], a[0]) }",
                  "a[0] is read before it is set  [loop_reg_unset]");
+    expect_fault("kernel k { in x f32[64]; out y f32[64]; task r 0..2; local t f32[4, 16]\n"
+                 "for i 0..3 { store t[i, 0] f32x16 = load x[16i] }\n"
+                 "for i 0..4 { store y[16i] f32x16 = load t[i, 0] } }",
+                 "t[i, 0] was never written, where i 3  [loop_unwritten]");
 }
 
 Test(loop_eval, guards_and_registers)
