@@ -28,6 +28,7 @@ plan() {
         644 LICENSE share/doc/netc/LICENSE \
         644 grammar/LANGUAGE.md share/doc/netc/grammar/LANGUAGE.md \
         644 grammar/WEIGHTS.md share/doc/netc/grammar/WEIGHTS.md \
+        644 grammar/TUNED.md share/doc/netc/grammar/TUNED.md \
         644 grammar/CHECKPOINTS.md share/doc/netc/grammar/CHECKPOINTS.md \
         644 grammar/ONNX.md share/doc/netc/grammar/ONNX.md \
         644 compiler/export/onnx.LICENSE share/doc/netc/onnx.LICENSE
