@@ -276,9 +276,9 @@ void tuned_print(struct text *t, const struct tuned_about *about, const struct k
             continue;
         const char *model = schedule_words(t->arena, k->node, &k->trial[0].schedule);
         const char *best = schedule_words(t->arena, k->node, &k->trial[k->best].schedule);
-        line[lines++] = k->best ? arena_printf(t->arena, "%s%s%s ; %.4f ms, the model's %s %.4f ms", k->signature,
+        line[lines++] = k->best ? arena_printf(t->arena, "%s%s%s ; %.4g ms, the model's %s %.4g ms", k->signature,
                                                arrow, best, 1e3 * kind_best_seconds(k), model, 1e3 * k->model_seconds)
-                                : arena_printf(t->arena, "%s%s%s ; %.4f ms, as the model has it", k->signature, arrow,
+                                : arena_printf(t->arena, "%s%s%s ; %.4g ms, as the model has it", k->signature, arrow,
                                                best, 1e3 * k->model_seconds);
     }
     qsort(line, lines, sizeof *line, by_text);

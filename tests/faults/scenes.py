@@ -40,6 +40,13 @@ net small(classes = 3)
     output logits = pixels |> conv1: conv(5, 3) |> bn1: batch_norm |> relu |> global_avg_pool |> flatten |> fc: linear(classes)
 }
 """
+TUNED = """netc-tuned 1
+target x86-64-v4
+layers
+conv f32[3,9,9] c3 halo 1 -> f32[5,9,9] c16 {k 3x3 pad 1} | relu => {direct 1x5x16 band 3}
+linear f32[5] plain -> f32[3] plain => {direct 0x1x16 band 1}
+end
+"""
 PARAMETERS = {"conv1.weight": [5, 3, 3, 3], "bn1.weight": [5], "bn1.bias": [5], "bn1.running_mean": [5], "bn1.running_var": [5],
               "fc.weight": [3, 5], "fc.bias": [3]}
 
@@ -86,7 +93,7 @@ def idx(*shape):
 INPUTS = {"small.net": NET.encode(), "w.safetensors": safetensors(), "w.pth": pickles.torch_zip(state_dict(), method=zipfile.ZIP_DEFLATED),
           "old.pth": pickles.torch_legacy(state_dict()), "map": b"head.* -> fc.*\n", "p.npy": npy(1, 3, 9, 9), "x.npy": npy(9, 1, 28, 28),
           "b.npy": npy(9, 10), "images.gz": gzip.compress(idx(30, 28, 28)), "labels.gz": gzip.compress(idx(30)),
-          **{f"photos/{path.name}": path.read_bytes() for path in PICTURES}}
+          "s.tuned": TUNED.encode(), **{f"photos/{path.name}": path.read_bytes() for path in PICTURES}}
 
 
 # ---- what is run ----
@@ -258,6 +265,7 @@ def scenes():
     yield netc("show_json", "show", "small.net", "--json")
     yield netc("show_params", "show", "small.net", "--params", "--json")
     yield netc("show_plan", "show", "small.net", "--plan", "--json")
+    yield netc("tuned", "show", "small.net", "--target=x86-64-v4", "--tuned=s.tuned", "--ir=after:choose_schedule")
     yield netc("interpret", "run", "small.net", "--weights=w.safetensors", "--input=p.npy", "--output=y.npy", outputs=["y.npy"])
     yield netc("emit", "build", "small.net", "--weights=w.safetensors", "--parts=1", "--emit-c=c", outputs=EMITTED)
     yield netc("build", "build", "small.net", "--weights=w.safetensors", "--parts=2", "--jobs=1", "-o", "small", outputs=["small"])

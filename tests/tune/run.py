@@ -295,6 +295,22 @@ def nothing_to_tune():
             raise Failure(folder.read("pool.tuned"))
 
 
+def failing():
+    """Compilers and memory that fail: one line, an exit code of its kind, an older file as it was."""
+    with Folder() as folder:
+        older = folder.path / "small.tuned"
+        older.write_text("older\n")
+        tries = [({"NETC_CC": "/bin/false"}, 1, "[build_compile]"), ({"NETC_CC": "/none"}, 1, "[build_compiler]"),
+                 ({"NETC_CC": str(HERE.parent / "faults/clang.sh")}, 1, "cannot be loaded"), ({"TMPDIR": "/none"}, 1, "[build_write]")]
+        tries += [({"NETC_FAIL_ALLOC": str(n)}, 70, "out of memory") for n in (1, 50, 500, 2000, 5000)]
+        for environment, code, words in tries:
+            got = run([NETC, "tune", "small.net", "--time=1"], cwd=folder.path, env=dict(folder.environment(), **environment))
+            if got.code != code or words not in got.err or got.out or older.read_text() != "older\n":
+                raise Failure(f"{environment}: {got.code}\n{got.out}{got.err}")
+            if len(list(folder.path.iterdir())) != 3:
+                raise Failure(f"{environment}: left behind {list(folder.path.iterdir())}")
+
+
 # ---- signals ----
 
 def interrupted(number, early):
@@ -364,7 +380,7 @@ def model_comes_near(network, seconds, target, *options):
 cases = [("tune/a small network", tunes), ("tune/every target", every_target), ("tune/same bits", same_bits),
          ("tune/same packing", same_packing), ("tune/same again", same_again), ("tune/one of several targets", one_of_several),
          ("tune/refused files", refused), ("tune/other targets and networks", other_target), ("tune/usage", usage),
-         ("tune/nothing to tune", nothing_to_tune), ("tune/on a terminal", on_a_terminal)]
+         ("tune/nothing to tune", nothing_to_tune), ("tune/what fails", failing), ("tune/on a terminal", on_a_terminal)]
 for number in (signal.SIGINT, signal.SIGTERM):
     cases.append((f"tune/{number.name}", lambda number=number: interrupted(number, False)))
     cases.append((f"tune/{number.name} at once", lambda number=number: interrupted(number, True)))
@@ -374,4 +390,4 @@ if ALL:
         for name in ("resnet50", "resnext50_32x4d", "res2net50_26w_4s", "cotnet50"):
             cases.append((f"tune/model near {name} {target}", lambda name=name, target=target: model_comes_near(name, 120, target)))
 leave_out("tuning of whole networks: that the model comes within 5 % of what is found")
-main(cases)
+main([case for case in cases if not sys.argv[1:] or any(word in case[0] for word in sys.argv[1:])])
