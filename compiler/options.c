@@ -112,9 +112,9 @@ static const struct option_row option_info[] = {
     {K, OPT_TARGET, "target", "=NAME", "taken as build takes it: the file is the same for every target"},
     {K, OPT_BATCH, "batch", "=N", "taken as build takes it: the file is the same for every batch"},
     {X, OPT_BATCH, "batch", "=N", "images a run (default: any number, the dimension N)"},
-    {B | S | R | P | K, OPT_WINOGRAD, "winograd", "=auto|off|always",
+    {B | S | R | P | K | T, OPT_WINOGRAD, "winograd", "=auto|off|always",
      "3x3 convolutions by transformed tiles: where that is faster (default), nowhere, or wherever it can be"},
-    {B | S | R | P | K, OPT_MAX_ERROR, "max-error", "=E",
+    {B | S | R | P | K | T, OPT_MAX_ERROR, "max-error", "=E",
      "the error of a layer that is allowed for speed, relative to its largest output (default 5e-5; less makes tiles smaller)"},
     {B, OPT_KIND, "kind", "=KIND",
      "exe (default); static, shared: a library with its header and pkg-config file; source: a folder of C that builds "
