@@ -183,7 +183,17 @@ static bool compile_batch(struct tuning *t, const struct batch *b)
     return true;
 }
 
-/* Sums are made in one order whatever the schedule is. */
+bool same_bits(struct tuning *t, const struct kind *k, const struct trial *model, const struct trial *other)
+{
+    if (bench_same(&t->bench, &model->way, &other->way))
+        return true;
+    diag_error_file(t->diags, CHECK_tune_bits, t->graph->file,
+                    "this is a defect of netc: %s and %s give other bits for %s",
+                    schedule_words(t->scratch, k->node, &model->schedule),
+                    schedule_words(t->scratch, k->node, &other->schedule), k->signature);
+    return false;
+}
+
 static bool check_bits(struct tuning *t, const struct batch *b)
 {
     for (size_t i = 0; i < b->n && !temporary_interrupted(); i++) {
@@ -193,13 +203,8 @@ static bool check_bits(struct tuning *t, const struct batch *b)
             continue;
         other->checked = true;
         t->tried++;
-        if (!bench_same(&t->bench, &model->way, &other->way)) {
-            diag_error_file(t->diags, CHECK_tune_bits, t->graph->file,
-                            "this is a defect of netc: %s and %s give other bits for %s",
-                            schedule_words(t->scratch, k->node, &model->schedule),
-                            schedule_words(t->scratch, k->node, &other->schedule), k->signature);
+        if (!same_bits(t, k, model, other))
             return false;
-        }
     }
     return true;
 }

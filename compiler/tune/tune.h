@@ -132,6 +132,8 @@ struct tuning {
 };
 /* Measures until the time is over or a signal comes. False after a diagnostic: a defect. */
 bool tune_search(struct tuning *);
+/* Sums are made in one order whatever the schedule is: reports it if two ways to compute a layer differ. */
+bool same_bits(struct tuning *, const struct kind *, const struct trial *model, const struct trial *other);
 double kind_best_seconds(const struct kind *);
 /* Seconds of all layers that were measured, by the model's schedules and by the best. */
 void tuning_total(const struct tuning *, double *model, double *best);

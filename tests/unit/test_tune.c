@@ -225,6 +225,64 @@ Test(tune, what_is_outside_says_why)
     end_case(&c);
 }
 
+/* ---- what is measured ---- */
+
+static void writes_one(void *const *buffer)
+{
+    ((float *)buffer[3])[0] = 1; /* x, w, b, y */
+}
+
+static void writes_two(void *const *buffer)
+{
+    ((float *)buffer[3])[0] = 2;
+}
+
+static void adds_inputs(void *const *buffer)
+{
+    ((float *)buffer[3])[0] = ((float *)buffer[0])[0] + ((float *)buffer[1])[0] + ((float *)buffer[2])[0];
+}
+
+Test(tune, other_bits_are_a_defect)
+{
+    struct case_ c = compiled("tests/unit/schedules.net", "x86-64-v4", WINOGRAD_OFF);
+    struct tuning t = {.scratch = c.scratch, .diags = c.f.diags, .graph = c.f.graph};
+    t.bench = bench_open(c.f.arena, (size_t)c.program->weights_bytes);
+    t.bench.scratch = c.scratch;
+    struct kind k = {.signature = "conv", .node = graph_find_node(c.f.graph, "narrow.conv")};
+    struct program p = empty_program(&c);
+    struct stage *stage = lower_node(&p, k.node, c.target);
+    cr_assert(stage->call->kernel->n_buffer == 4 && !stage->next);
+    struct trial one = {.way = {stage, writes_one}}, two = {.way = {stage, writes_two}},
+                 sum = {.way = {stage, adds_inputs}};
+    cr_expect(same_bits(&t, &k, &one, &one) && same_bits(&t, &k, &sum, &sum), "%s", fixture_report(&c.f));
+    const char *report;
+    cr_expect(!same_bits(&t, &k, &one, &two) && fixture_failed(&c.f, "tune_bits", &report), "%s", report);
+    end_case(&c);
+}
+
+/* The rule of what wins: by 1 % and twice the noise, in both halves. */
+Test(tune, what_wins)
+{
+    static const struct {
+        double base[8], other[8];
+        bool wins;
+    } c[] = {
+        {{10, 10, 10, 10, 10, 10, 10, 10}, {9, 9, 9, 9, 9, 9, 9, 9}, true},
+        {{10, 10, 10, 10, 10, 10, 10, 10}, {9.95, 9.95, 9.95, 9.95, 9.95, 9.95, 9.95, 9.95}, false}, /* within 1 % */
+        {{10, 10, 10, 10, 10, 10, 10, 10}, {9, 9, 9, 90, 9, 9, 30, 9}, true}, /* something else ran */
+        {{10, 10, 10, 10, 10, 10, 10, 10}, {9, 10.1, 9, 10.1, 9, 10.1, 9, 10.1}, false},
+        {{10, 10.8, 10, 10.8, 10, 10.8, 10, 10.8}, {9, 9, 9, 9, 9, 9, 9, 9}, false}, /* 8 % of noise, 10 % less */
+        {{10, 10, 10, 10, 10, 10, 10, 10}, {11, 11, 11, 11, 11, 11, 11, 11}, false},
+    };
+    struct arena *arena = arena_new("samples");
+    for (size_t i = 0; i < LENGTH(c); i++) {
+        struct samples base = {(double *)c[i].base, 8, 8}, other = {(double *)c[i].other, 8, 8};
+        double ratio;
+        cr_expect_eq(samples_beat(&base, &other, arena, &ratio), c[i].wins, "case %zu, ratio %g", i, ratio);
+    }
+    arena_free(arena);
+}
+
 /* ---- signatures ---- */
 
 /* Names that are equal are of one kernel: a line of a file means the same for all of them. */
