@@ -140,7 +140,7 @@ static struct direct_cut direct_cut(const struct node *n, const struct schedule 
 
 static const char *direct_shape_fault(struct arena *a, const struct schedule *s, const struct direct_cut *c)
 {
-    bool alone = c->d.oh * c->d.ow == 1;
+    bool alone = c->d.flat && c->d.oh * c->d.ow == 1;
     if (s->rows > 1 || (s->rows == 0 && !c->d.flat) || (s->rows && alone))
         return say(a, "a tile has %s", alone ? "0 rows" : c->d.flat ? "1 row, or 0" : "1 row");
     if (s->cols < 1 || s->cols > c->width)
