@@ -2,6 +2,8 @@
  * time. Right first; what matters for speed gets a lowering of its own. The outermost axis is shared out as tasks. */
 #include "lower/generic.h"
 
+#include <string.h>
+
 struct axes generic_open(struct lowering *l, struct shape shape, int skip)
 {
     static const char *const name[MAX_RANK] = {"a", "b", "c", "d", "e", "f"};
@@ -44,20 +46,23 @@ struct element_ref generic_at(struct buffer *b, const struct axes *x)
     return r;
 }
 
-/* An epilogue's operand for `lanes` neighbours along the last axis. */
-static struct expr *operand_vector(struct lowering *l, int i, const struct axes *x, int lanes)
+/* An epilogue's operand for `count` neighbours along the last axis. */
+static struct expr *operand_vector(struct lowering *l, int i, const struct axes *x, int lanes, int count)
 {
     const struct node *o = l->node->epilogue[i].operand;
     if (!o)
         return NULL;
     if (node_is_number(o))
         return expr_const(&l->build, lanes, o->value[0]);
-    struct element_ref ref = broadcast(l->operand[i], o, x);
-    bool along = o->type.shape.rank && o->type.shape.dim[o->type.shape.rank - 1] > 1;
-    return along ? expr_load(&l->build, lanes, ref) : expr_splat(&l->build, lanes, ref);
+    struct node shaped = *o;
+    if (l->operand[i]->rank == x->rank && shape_equal(o->type.shape, l->node->type.shape))
+        memcpy(shaped.type.shape.dim, l->operand[i]->dim, sizeof(int64_t) * (size_t)(shaped.type.shape.rank = x->rank));
+    struct element_ref ref = broadcast(l->operand[i], &shaped, x);
+    bool along = shaped.type.shape.rank && shaped.type.shape.dim[shaped.type.shape.rank - 1] > 1;
+    return along ? expr_load_some(&l->build, lanes, ref, count, 0) : expr_splat(&l->build, lanes, ref);
 }
 
-void generic_store_vector(struct lowering *l, struct axes *x, struct expr *value, int lanes)
+static void store_some(struct lowering *l, struct axes *x, struct expr *value, int lanes, int count)
 {
     struct node *n = l->node;
     for (int i = 0; i < n->n_epilogue; i++) {
@@ -67,25 +72,45 @@ void generic_store_vector(struct lowering *l, struct axes *x, struct expr *value
                       : e->op == OP_silu    ? VOP_silu
                       : e->op == OP_add     ? VOP_add
                                             : VOP_mul;
-        value = expr_op(&l->build, op, value, operand_vector(l, i, x, lanes), NULL);
+        value = expr_op(&l->build, op, value, operand_vector(l, i, x, lanes, count), NULL);
     }
-    emit_store(&l->build, generic_at(l->out, x), value, lanes);
+    emit_store(&l->build, generic_at(l->out, x), value, count);
+}
+
+void generic_store_vector(struct lowering *l, struct axes *x, struct expr *value, int count)
+{
+    store_some(l, x, value, l->lanes, count);
 }
 
 void generic_store(struct lowering *l, struct axes *x, struct expr *value)
 {
-    generic_store_vector(l, x, value, 1);
+    store_some(l, x, value, 1, 1);
 }
 
-struct buffer *generic_result(struct lowering *l)
+struct buffer *generic_use(struct lowering *l, enum direction dir, const char *name, const struct node *v,
+                           struct shape shape)
+{
+    struct node shaped = *v;
+    shaped.type.shape = shape;
+    return use_rows(l, dir, name, &shaped);
+}
+
+struct buffer *generic_result_as(struct lowering *l, struct shape shape)
 {
     struct node *n = l->node;
     for (int i = 0; i < n->n_epilogue; i++) {
         const struct node *o = n->epilogue[i].operand;
+        const char *name = arena_printf(l->build.arena, "e%d", i);
+        bool whole = o && shape_equal(o->type.shape, n->type.shape);
         if (o && !node_is_number(o))
-            l->operand[i] = use_rows(l, DIR_IN, arena_printf(l->build.arena, "e%d", i), o);
+            l->operand[i] = generic_use(l, DIR_IN, name, o, whole ? shape : o->type.shape);
     }
-    return l->out = use_rows(l, DIR_OUT, "y", n);
+    return l->out = generic_use(l, DIR_OUT, "y", n, shape);
+}
+
+struct buffer *generic_result(struct lowering *l)
+{
+    return generic_result_as(l, l->node->type.shape);
 }
 
 /* A batch norm that nothing absorbed: the channels are axis 0. */

@@ -15,8 +15,11 @@ void generic_close(struct lowering *, struct axes *);
 struct element_ref generic_at(struct buffer *, const struct axes *);
 struct buffer *generic_result(struct lowering *); /* declares it, and the epilogues' operands */
 void generic_store(struct lowering *, struct axes *, struct expr *value); /* epilogues, then the store */
-/* The same for `lanes` neighbours along the last axis, of which `at` is the first. */
-void generic_store_vector(struct lowering *, struct axes *at, struct expr *value, int lanes);
+/* The same for the first `count` lanes of a vector, neighbours along the last axis of which `at` is the first. */
+void generic_store_vector(struct lowering *, struct axes *at, struct expr *value, int count);
+/* A value, or the result with its epilogues' operands, of as many elements in another shape. */
+struct buffer *generic_use(struct lowering *, enum direction, const char *name, const struct node *, struct shape);
+struct buffer *generic_result_as(struct lowering *, struct shape);
 void generic_end(struct lowering *, struct affine opened); /* of a loop; a task needs no end */
 struct buffer *generic_weights(struct lowering *, const char *name, struct param *); /* as they are */
 
