@@ -110,6 +110,7 @@ static enum algorithm for_node(const struct node *n, const struct pass_context *
     case OP_max_pool:
     case OP_avg_pool: return ALGORITHM_pool;
     case OP_global_avg_pool: return ALGORITHM_global_pool;
+    case OP_each_conv: return ALGORITHM_each;
     case OP_moments: return ALGORITHM_moments;
     case OP_group_scale: return ALGORITHM_group_scale;
     case OP_rescale:

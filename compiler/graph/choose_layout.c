@@ -30,11 +30,18 @@ static enum kind kind_of(const struct node *n)
 {
     switch (n->algorithm) {
     case ALGORITHM_NONE: return n->op == OP_input ? KIND_ROWS : KIND_PLAIN;
-    case ALGORITHM_generic: return KIND_PLAIN;
+    case ALGORITHM_generic:
+    case ALGORITHM_each: return KIND_PLAIN; /* of the latter the values are blocks, see kind_wanted */
     case ALGORITHM_view: return n->op == OP_reshape ? KIND_PLAIN : KIND_BLOCKS;
     case ALGORITHM_direct: return n->op == OP_linear ? KIND_PLAIN : KIND_BLOCKS;
     default: return KIND_BLOCKS;
     }
+}
+
+/* As what a node reads input k. */
+static enum kind kind_wanted(const struct node *n, int k)
+{
+    return n->algorithm == ALGORITHM_each && k == 0 ? KIND_BLOCKS : kind_of(n);
 }
 
 /* Of [C,H,W], in blocks; one over more axes works on plain rows. */
@@ -106,7 +113,7 @@ static bool insert_converts(struct layouts *s)
         struct node *at = old[i];
         enum kind want = kind[i];
         for (int k = 0; k < at->n_in; k++) {
-            enum kind w = reads_pixels(at, at->in[k]) ? KIND_PIXELS : want;
+            enum kind w = reads_pixels(at, at->in[k]) ? KIND_PIXELS : kind_wanted(at, k);
             if (at->algorithm == ALGORITHM_map && node_is_number(at->in[k]))
                 continue;
             at->in[k] = as_kind(s, made, at->in[k], kind[at->in[k]->id], w, &order, &n, &capacity);
@@ -248,7 +255,8 @@ static bool is_two_a_channel(const struct node *n, int k)
 /* The channels of whom stand without gaps, since numbers of theirs come from elsewhere. */
 static bool is_dense(const struct node *n)
 {
-    return n->algorithm == ALGORITHM_local || n->algorithm == ALGORITHM_moments || n->op == OP_rescale;
+    return n->algorithm == ALGORITHM_local || n->algorithm == ALGORITHM_each || n->algorithm == ALGORITHM_moments ||
+           n->op == OP_rescale;
 }
 
 static void seed_segments(struct layouts *s, struct node *n)
@@ -355,7 +363,7 @@ static void own_members(struct layouts *s)
 static int64_t wanted_halo(const struct node *n)
 {
     int64_t pad = n->attrs.pad[0] > n->attrs.pad[1] ? n->attrs.pad[0] : n->attrs.pad[1];
-    if (is_tiled_conv(n) || n->algorithm == ALGORITHM_local)
+    if (is_tiled_conv(n) || n->algorithm == ALGORITHM_local || n->algorithm == ALGORITHM_each)
         return pad;
     return (n->op == OP_max_pool || n->op == OP_avg_pool) && pool_reads_border(n) ? pad : 0;
 }

@@ -250,6 +250,16 @@ static void schedule_local(struct node *n, const struct target *t)
     n->schedule.cols = n->schedule.cols > 8 ? 8 : n->schedule.cols;
 }
 
+/* A tile of columns x kernels; a row of the result and a block of channels are a task. */
+static void schedule_each(struct node *n, const struct target *t)
+{
+    int64_t kernels = divisor(n->type.shape.dim[2], least(n->type.shape.dim[2], 4));
+    n->schedule = (struct schedule){.rows = (int)kernels,
+                                    .cols = (int)least((t->registers - kernels - 1) / kernels, 7),
+                                    .channels = BLOCK,
+                                    .band = 1};
+}
+
 /* Pools, maps, conversions: rows if there are enough, else blocks too. */
 static void schedule_simple(struct node *n)
 {
@@ -282,6 +292,7 @@ bool choose_schedule(struct graph *g, struct pass_context *c)
         case ALGORITHM_direct: schedule_direct(n, c->target); break;
         case ALGORITHM_spread: schedule_spread(n, c->target); break;
         case ALGORITHM_winograd: schedule_winograd(n, c); break;
+        case ALGORITHM_each: schedule_each(n, c->target); break;
         case ALGORITHM_local: schedule_local(n, c->target); break;
         default: schedule_simple(n);
         }

@@ -39,6 +39,7 @@ void eval_matmul(struct eval *, const struct node *, double *out);
 void eval_pad(struct eval *, const struct node *, double *out);
 void eval_upsample(struct eval *, const struct node *, double *out);
 void eval_local_conv(struct eval *, const struct node *, double *out);
+void eval_each_conv(struct eval *, const struct node *, double *out);
 void eval_unfold(struct eval *, const struct node *, double *out);
 void eval_take(struct eval *, const struct node *, double *out);
 

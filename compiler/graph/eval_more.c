@@ -218,6 +218,27 @@ void eval_local_conv(struct eval *e, const struct node *n, double *out)
     }
 }
 
+/* out[oy][ox][k][c] = bias[k] + sum over taps of w[k][tap] * x[c][oy * stride + ky * dilation - pad][..], zero outside */
+void eval_each_conv(struct eval *e, const struct node *n, double *out)
+{
+    const struct attrs *a = &n->attrs;
+    const double *x = eval_input(e, n, 0), *w = eval_input(e, n, 1), *bias = n->n_in > 2 ? eval_input(e, n, 2) : NULL;
+    const struct shape *in = &n->in[0]->type.shape, *to = &n->type.shape;
+    int64_t kernels = to->dim[2], channels = to->dim[3], taps = a->kernel[0] * a->kernel[1];
+    for (int64_t i = 0; i < shape_elements(*to); i++) {
+        int64_t c = i % channels, k = i / channels % kernels, ox = i / (channels * kernels) % to->dim[1],
+                oy = i / (channels * kernels * to->dim[1]);
+        double sum = bias ? bias[k] : 0;
+        for (int64_t tap = 0; tap < taps; tap++) {
+            int64_t iy = oy * a->stride[0] + tap / a->kernel[1] * a->dilation[0] - a->pad[0];
+            int64_t ix = ox * a->stride[1] + tap % a->kernel[1] * a->dilation[1] - a->pad[1];
+            bool inside = iy >= 0 && iy < in->dim[1] && ix >= 0 && ix < in->dim[2];
+            sum += inside ? w[k * taps + tap] * x[(c * in->dim[1] + iy) * in->dim[2] + ix] : 0;
+        }
+        out[i] = sum;
+    }
+}
+
 void eval_take(struct eval *e, const struct node *n, double *out)
 {
     const double *x = eval_input(e, n, 0), *index = eval_input(e, n, 1);

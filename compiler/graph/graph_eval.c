@@ -179,13 +179,15 @@ struct window window_of(const struct node *n, int i)
 {
     const struct attrs *a = &n->attrs;
     const struct shape *in = &n->in[0]->type.shape, *out = &n->type.shape;
-    return (struct window){
-        in->dim[in->rank - 2 + i],
-        out->dim[out->rank - 2 + i],
-        a->kernel[i],
-        a->stride[i],
-        a->pad[i],
-        n->op == OP_conv || n->op == OP_convolve || n->op == OP_unfold || n->op == OP_local_conv ? a->dilation[i] : 1};
+    return (struct window){in->dim[in->rank - 2 + i],
+                           out->dim[out->rank - 2 + i],
+                           a->kernel[i],
+                           a->stride[i],
+                           a->pad[i],
+                           n->op == OP_conv || n->op == OP_convolve || n->op == OP_unfold || n->op == OP_local_conv ||
+                                   n->op == OP_each_conv
+                               ? a->dilation[i]
+                               : 1};
 }
 
 /* The outputs [first, last) of one axis for which a tap of the kernel lies inside the input, at o * stride + shift. */
@@ -510,6 +512,7 @@ static void (*const evaluate[OP_COUNT])(struct eval *, const struct node *, doub
     [OP_upsample] = eval_upsample,
     [OP_unfold] = eval_unfold,
     [OP_local_conv] = eval_local_conv,
+    [OP_each_conv] = eval_each_conv,
     [OP_reshape] = eval_copy,
     [OP_permute] = eval_permute,
     [OP_slice] = eval_slice,

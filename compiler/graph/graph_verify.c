@@ -374,6 +374,7 @@ static bool algorithm_fits(const struct node *node)
     case ALGORITHM_map:
         return op_info(node->op)->elementwise || node->op == OP_batch_norm || node->op == OP_scale_shift ||
                node->op == OP_gated_sum || node->op == OP_rescale;
+    case ALGORITHM_each: return node->op == OP_each_conv;
     case ALGORITHM_moments: return node->op == OP_moments;
     case ALGORITHM_group_scale: return node->op == OP_group_scale;
     case ALGORITHM_convert: return node->op == OP_convert;

@@ -236,6 +236,9 @@ int64_t node_macs(const struct node *node)
         const struct shape *a = &node->in[0]->type.shape;
         return shape_elements(*out) * a->dim[a->rank - 1];
     }
+    if (node->op == OP_each_conv) {
+        return shape_elements(*out) * (node->attrs.kernel[0] * node->attrs.kernel[1]);
+    }
     struct local_conv local;
     if (node->op == OP_local_conv || (node->op == OP_sum && match_local_conv(node, &local))) {
         const struct attrs *window = node->op == OP_sum ? &local.unfold->attrs : &node->attrs;

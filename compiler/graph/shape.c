@@ -383,6 +383,7 @@ static bool (*const infer[OP_COUNT])(struct rule *, struct shape *result) = {
     [OP_div] = infer_elementwise,
     [OP_matmul] = infer_matmul,
     [OP_local_conv] = infer_local_conv,
+    [OP_each_conv] = infer_each_conv,
     [OP_moments] = infer_moments,
     [OP_group_scale] = infer_group_scale,
     [OP_rescale] = infer_rescale,

@@ -238,6 +238,25 @@ bool infer_local_conv(struct rule *rule, struct shape *result)
     return true;
 }
 
+/* values [C,H,W], kernels [K,1,rows,columns], perhaps bias [K] -> [H',W',K,C]. Only texts of graph IR can be wrong here. */
+bool infer_each_conv(struct rule *rule, struct shape *result)
+{
+    const struct node *n = rule->node;
+    struct shape map = n->in[0]->type.shape, w = n->in[1]->type.shape;
+    if (!check_rank(rule, 3, 3, "3 axes, [C,H,W]") || !infer_window(rule, true, false, &map)) {
+        return false;
+    }
+    bool good = w.rank == 4 && w.dim[1] == 1 && w.dim[2] == n->attrs.kernel[0] && w.dim[3] == n->attrs.kernel[1] &&
+                map.dim[0] % 16 == 0;
+    if (!good || (n->n_in > 2 && !shape_equal(n->in[2]->type.shape, (struct shape){1, {w.dim[0]}}))) {
+        fail(rule, graph_types, "each_conv takes kernels [K,1,rows,columns] and a bias [K], these are %s",
+             dims(rule, w));
+        return rule_note(rule, 1);
+    }
+    *result = (struct shape){4, {map.dim[1], map.dim[2], w.dim[0], map.dim[0]}};
+    return true;
+}
+
 /* x [N, ..], indices [a, b] -> [a, b, ..] */
 bool infer_take(struct rule *rule, struct shape *result)
 {

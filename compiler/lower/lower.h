@@ -9,6 +9,7 @@
  *   winograd rows: outputs a side of a tile; cols tiles x channels is the register tile; band: rows of tiles; see winograd.c.
  *   local    cols x channels is the register tile: its blocks are those that use the same weights; chunk: blocks a task, in which those
  *            of all weights are whole.
+ *   each     rows x cols is the register tile: kernels x columns; a task is a row of the result of one block.
  *   others   band: output rows a task; chunk: blocks a task.
  */
 #ifndef NETC_LOWER_H
@@ -125,6 +126,7 @@ struct kernel *lower_direct(struct lowering *);
 struct kernel *lower_spread(struct lowering *);
 struct kernel *lower_winograd(struct lowering *);
 struct kernel *lower_local(struct lowering *);
+struct kernel *lower_each(struct lowering *);
 struct kernel *lower_pool(struct lowering *);
 struct kernel *lower_global_pool(struct lowering *);
 struct kernel *lower_moments(struct lowering *);

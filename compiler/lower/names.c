@@ -109,6 +109,10 @@ static const char *equation(struct arena *a, const struct node *n)
     case OP_rescale: return "v = x0[c,y,x] * x1[0,c] + x1[1,c]";
     case OP_gated_sum: return "v = x0[c,y,x] * x1[c] + x2[c,y,x] * x3[c] ..";
     case OP_local_conv: return local_equation(a, n);
+    case OP_each_conv:
+        return arena_printf(a, "v[oy,ox,k,c] = b[k] + sum_ky,kx x[c,%doy+%dky-%d,%dox+%dkx-%d] * w[k,ky,kx]",
+                            (int)n->attrs.stride[0], (int)n->attrs.dilation[0], (int)n->attrs.pad[0],
+                            (int)n->attrs.stride[1], (int)n->attrs.dilation[1], (int)n->attrs.pad[1]);
     case OP_unfold: return window_equation(a, n);
     case OP_pad: return n->attrs.reflect ? "v = x within a border that reflects" : "v = x within a border of zeros";
     case OP_upsample: return n->attrs.bilinear ? "v = x between its nearest four" : "v = the nearest x";

@@ -3,10 +3,18 @@
 #include "lower/lower.h"
 
 static struct kernel *(*const lowering_of[ALGORITHM_COUNT])(struct lowering *) = {
-    [ALGORITHM_direct] = lower_direct,           [ALGORITHM_spread] = lower_spread, [ALGORITHM_pool] = lower_pool,
-    [ALGORITHM_global_pool] = lower_global_pool, [ALGORITHM_map] = lower_map,       [ALGORITHM_convert] = lower_convert,
-    [ALGORITHM_generic] = lower_generic,         [ALGORITHM_local] = lower_local,   [ALGORITHM_moments] = lower_moments,
-    [ALGORITHM_group_scale] = lower_group_scale, [ALGORITHM_winograd] = lower_winograd,
+    [ALGORITHM_direct] = lower_direct,
+    [ALGORITHM_spread] = lower_spread,
+    [ALGORITHM_pool] = lower_pool,
+    [ALGORITHM_global_pool] = lower_global_pool,
+    [ALGORITHM_map] = lower_map,
+    [ALGORITHM_convert] = lower_convert,
+    [ALGORITHM_generic] = lower_generic,
+    [ALGORITHM_local] = lower_local,
+    [ALGORITHM_each] = lower_each,
+    [ALGORITHM_moments] = lower_moments,
+    [ALGORITHM_group_scale] = lower_group_scale,
+    [ALGORITHM_winograd] = lower_winograd,
 };
 
 static struct memory *add_memory(struct program *p, const struct node *owner, enum memory_kind kind, int index)

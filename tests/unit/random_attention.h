@@ -285,6 +285,31 @@ static void add_paths(struct maker *m)
     }
 }
 
+/* Of each channel by itself, the channels last, for find_each_conv: lambda layers. */
+static void add_each_conv(struct maker *m)
+{
+    struct node *x = any_map(m);
+    struct shape s = x->type.shape;
+    struct attrs a = window(m);
+    int64_t kernels = 1 + below(m, 9);
+    if (s.dim[0] % 16) {
+        x = pointwise(m, x, 16);
+        s.dim[0] = 16;
+    }
+    struct shape kernel = {4, {kernels, 1, a.kernel[0], a.kernel[1]}};
+    if (!window_fits(&a, &s) || shape_elements(s) * shape_elements(kernel) > 4 * MOST_MACS ||
+        shape_elements(s) * kernels > MOST_ELEMENTS) {
+        return;
+    }
+    struct node *open = reshaped(m, x, (struct shape){4, {s.dim[0], 1, s.dim[1], s.dim[2]}});
+    struct node *in[] = {open, loose(m, kernel), below(m, 2) ? loose(m, (struct shape){1, {kernels}}) : NULL};
+    struct node *conv = graph_add(m->graph, m->f.diags, OP_convolve, in, in[2] ? 3 : 2, &a, "", NULL, nowhere);
+    cr_assert(conv, "%s", fixture_report(&m->f));
+    s = conv->type.shape;
+    conv = reshaped(m, conv, (struct shape){3, {s.dim[0], s.dim[1], s.dim[2] * s.dim[3]}});
+    add(m, OP_permute, conv, NULL, (struct attrs){.shape = {3, {2, 1, 0}}});
+}
+
 static void add_upsample(struct maker *m)
 {
     struct node *x = any_map(m);
