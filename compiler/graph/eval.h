@@ -40,6 +40,7 @@ void eval_pad(struct eval *, const struct node *, double *out);
 void eval_upsample(struct eval *, const struct node *, double *out);
 void eval_local_conv(struct eval *, const struct node *, double *out);
 void eval_each_conv(struct eval *, const struct node *, double *out);
+void eval_window(struct eval *, const struct node *, double *out);
 void eval_unfold(struct eval *, const struct node *, double *out);
 void eval_take(struct eval *, const struct node *, double *out);
 

@@ -239,6 +239,28 @@ void eval_each_conv(struct eval *e, const struct node *n, double *out)
     }
 }
 
+/* dot: out[g][tap][y][x] = sum over c of group g of a[c][y + ky * dilation][x + kx * dilation] * b[c][y][x];
+ * mix: out[c][y][x] = sum over taps of the same a * b[g][tap][y][x] */
+void eval_window(struct eval *e, const struct node *n, double *out)
+{
+    const struct attrs *at = &n->attrs;
+    const double *a = eval_input(e, n, 0), *b = eval_input(e, n, 1);
+    const struct shape *in = &n->in[0]->type.shape, *to = &n->type.shape;
+    int64_t h = to->dim[to->rank - 2], w = to->dim[to->rank - 1], plane = h * w, taps = at->kernel[0] * at->kernel[1];
+    int64_t size = in->dim[0] / at->groups;
+    bool dot = n->op == OP_window_dot;
+    for (int64_t i = 0; i < in->dim[0] * taps * plane; i++) {
+        int64_t c = i / (taps * plane), tap = i / plane % taps, p = i % plane, g = c / size;
+        int64_t y = p / w + tap / at->kernel[1] * at->dilation[0], x = p % w + tap % at->kernel[1] * at->dilation[1];
+        double around = a[(c * in->dim[1] + y) * in->dim[2] + x];
+        if (dot) {
+            out[(g * taps + tap) * plane + p] += around * b[c * plane + p];
+        } else {
+            out[c * plane + p] += around * b[(g * taps + tap) * plane + p];
+        }
+    }
+}
+
 void eval_take(struct eval *e, const struct node *n, double *out)
 {
     const double *x = eval_input(e, n, 0), *index = eval_input(e, n, 1);

@@ -513,6 +513,8 @@ static void (*const evaluate[OP_COUNT])(struct eval *, const struct node *, doub
     [OP_unfold] = eval_unfold,
     [OP_local_conv] = eval_local_conv,
     [OP_each_conv] = eval_each_conv,
+    [OP_window_dot] = eval_window,
+    [OP_window_mix] = eval_window,
     [OP_reshape] = eval_copy,
     [OP_permute] = eval_permute,
     [OP_slice] = eval_slice,

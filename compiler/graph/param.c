@@ -236,6 +236,10 @@ int64_t node_macs(const struct node *node)
         const struct shape *a = &node->in[0]->type.shape;
         return shape_elements(*out) * a->dim[a->rank - 1];
     }
+    if (node->op == OP_window_dot || node->op == OP_window_mix) {
+        const struct shape *windows = node->op == OP_window_dot ? &node->in[1]->type.shape : out;
+        return shape_elements(*windows) * (node->attrs.kernel[0] * node->attrs.kernel[1]);
+    }
     if (node->op == OP_each_conv) {
         return shape_elements(*out) * (node->attrs.kernel[0] * node->attrs.kernel[1]);
     }

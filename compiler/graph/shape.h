@@ -39,6 +39,7 @@ bool infer_rescale(struct rule *, struct shape *result);
 bool infer_gated_sum(struct rule *, struct shape *result);
 bool infer_local_conv(struct rule *, struct shape *);
 bool infer_each_conv(struct rule *, struct shape *);
+bool infer_window_product(struct rule *, struct shape *);
 bool infer_unfold(struct rule *, struct shape *);
 bool infer_take(struct rule *, struct shape *);
 

@@ -257,6 +257,31 @@ bool infer_each_conv(struct rule *rule, struct shape *result)
     return true;
 }
 
+/* windows of [C,H,W] and [C,H',W'] -> [groups,taps,H',W'], or the other way around. Only texts of graph IR can be wrong here. */
+bool infer_window_product(struct rule *rule, struct shape *result)
+{
+    const struct node *n = rule->node;
+    struct shape map = n->in[0]->type.shape, other = n->in[1]->type.shape;
+    struct attrs *attrs = &rule->node->attrs;
+    if (!check_rank(rule, 3, 3, "3 axes, [C,H,W]") || !check_range(rule, "groups", attrs->groups, 1)) {
+        return false;
+    }
+    attrs->stride[0] = attrs->stride[1] = 1; /* that is no attribute of theirs */
+    attrs->pad[0] = attrs->pad[1] = 0;
+    if (!infer_window(rule, true, false, &map)) {
+        return false;
+    }
+    struct shape taps = {4, {attrs->groups, attrs->kernel[0] * attrs->kernel[1], map.dim[1], map.dim[2]}};
+    bool dot = n->op == OP_window_dot;
+    if (map.dim[0] % attrs->groups || !shape_equal(other, dot ? map : taps)) {
+        fail(rule, graph_types, "%s takes windows and %s, not %s", rule->name, dims(rule, dot ? map : taps),
+             dims(rule, other));
+        return rule_note(rule, 1);
+    }
+    *result = dot ? taps : map;
+    return true;
+}
+
 /* x [N, ..], indices [a, b] -> [a, b, ..] */
 bool infer_take(struct rule *rule, struct shape *result)
 {

@@ -149,6 +149,8 @@ struct kernel *lower_generic(struct lowering *l)
     case OP_upsample: generic_upsample(l); break;
     case OP_pad: generic_pad(l); break;
     case OP_group_norm: generic_group_norm(l); break;
+    case OP_window_dot:
+    case OP_window_mix: generic_window(l); break;
     case OP_softmax: vector_softmax(l); break;
     case OP_sum:
     case OP_mean: vector_reduction(l); break;

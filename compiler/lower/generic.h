@@ -1,4 +1,5 @@
-/* Inside the generic lowering (generic.c, generic_vector.c, generic_product.c, generic_matmul.c, generic_table.c); nobody else includes it. */
+/* Inside the generic lowering (generic.c, generic_vector.c, generic_product.c, generic_window.c, generic_matmul.c,
+ * generic_table.c); nobody else includes it. */
 #ifndef NETC_LOWER_GENERIC_H
 #define NETC_LOWER_GENERIC_H
 
@@ -37,6 +38,10 @@ void generic_local_conv(struct lowering *); /* of weights that were not arranged
 void generic_unfold(struct lowering *);
 void generic_pad(struct lowering *);
 void generic_group_norm(struct lowering *);
+
+/* generic_window.c */
+void generic_window(struct lowering *); /* window_dot, window_mix */
+void vector_pad(struct lowering *, struct buffer *from); /* with zeros */
 
 /* generic_matmul.c */
 void generic_linear(struct lowering *);

@@ -196,24 +196,6 @@ void generic_unfold(struct lowering *l)
     generic_end(l, c);
 }
 
-static void pad_zero(struct lowering *l, struct buffer *from)
-{
-    struct node *n = l->node;
-    const struct shape *in = &n->in[0]->type.shape;
-    struct axes x = generic_open(l, n->type.shape, -1), at_in = x;
-    struct reg *acc = accumulator(l, NULL);
-    for (int i = 0; i < 2; i++) {
-        int axis = in->rank - 2 + i;
-        at_in.at[axis] = affine_plus(x.at[axis], -n->attrs.pad[i]);
-        if_begin(&l->build, at_in.at[axis], 0, in->dim[axis]);
-    }
-    emit_set(&l->build, reg_at(acc), expr_load(&l->build, 1, generic_at(from, &at_in)));
-    block_end(&l->build);
-    block_end(&l->build);
-    generic_store(l, &x, expr_reg(&l->build, reg_at(acc)));
-    generic_close(l, &x);
-}
-
 /* Three stretches of an axis, the first and the last of which run backwards: position o shows first + step * o. */
 struct stretch {
     int64_t start, size, first, step;
@@ -260,7 +242,7 @@ void generic_pad(struct lowering *l)
 {
     struct buffer *from = use_rows(l, DIR_IN, "x", l->node->in[0]);
     generic_result(l);
-    (l->node->attrs.reflect ? pad_reflect : pad_zero)(l, from);
+    (l->node->attrs.reflect ? pad_reflect : vector_pad)(l, from);
 }
 
 /* ---- group norm ---- */

@@ -109,6 +109,8 @@ static const char *equation(struct arena *a, const struct node *n)
     case OP_rescale: return "v = x0[c,y,x] * x1[0,c] + x1[1,c]";
     case OP_gated_sum: return "v = x0[c,y,x] * x1[c] + x2[c,y,x] * x3[c] ..";
     case OP_local_conv: return local_equation(a, n);
+    case OP_window_dot: return "z[g,ky kx,oy,ox] = sum_c of group g x[c,oy+ky,ox+kx] * y[c,oy,ox]";
+    case OP_window_mix: return "z[c,oy,ox] = sum_ky,kx x[c,oy+ky,ox+kx] * y[group of c,ky kx,oy,ox]";
     case OP_each_conv:
         return arena_printf(a, "v[oy,ox,k,c] = b[k] + sum_ky,kx x[c,%doy+%dky-%d,%dox+%dkx-%d] * w[k,ky,kx]",
                             (int)n->attrs.stride[0], (int)n->attrs.dilation[0], (int)n->attrs.pad[0],

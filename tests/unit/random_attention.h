@@ -310,6 +310,28 @@ static void add_each_conv(struct maker *m)
     add(m, OP_permute, conv, NULL, (struct attrs){.shape = {3, {2, 1, 0}}});
 }
 
+/* Heads of channels, each position with the window around it, for find_windows: stand-alone attention. */
+static void add_windows(struct maker *m)
+{
+    struct node *x = any_map(m), *y;
+    struct attrs a = window(m);
+    a.stride[0] = a.stride[1] = below(m, 8) ? 1 : 2;
+    int64_t channels = x->type.shape.dim[0], heads = divisor(m, channels), axis = 1 + below(m, 2);
+    if (!window_fits(&a, &x->type.shape) ||
+        shape_elements(x->type.shape) * a.kernel[0] * a.kernel[1] > MOST_ELEMENTS / 2) {
+        return;
+    }
+    struct shape s = add(m, OP_unfold, x, NULL, a)->type.shape;
+    struct shape whole = {4, {heads, channels / heads, s.dim[1], s.dim[2] * s.dim[3]}}, other = whole;
+    if (shape_elements(whole) > MOST_ELEMENTS) {
+        return;
+    }
+    other.dim[3 - axis] = 1;
+    x = reshaped(m, m->graph->node[m->graph->n_node - 1], whole);
+    y = loose(m, other);
+    add(m, OP_sum, below(m, 2) ? plain(m, OP_mul, x, y) : plain(m, OP_mul, y, x), NULL, (struct attrs){.axis = axis});
+}
+
 static void add_upsample(struct maker *m)
 {
     struct node *x = any_map(m);

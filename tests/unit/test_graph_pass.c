@@ -351,9 +351,10 @@ enum { SEEDS = 120 };
 
 Test(graph_pass, each_alone_keeps_values)
 {
-    static const char *const names[] = {"bind_kernels",    "absorb_pads",  "find_local_conv", "merge_branches",
-                                        "fold_batch_norm", "share_common", "arrange_weights", "fuse_epilogues",
-                                        "drop_dead",       "merge_sums",   "split_group_norm"};
+    static const char *const names[] = {"bind_kernels",    "absorb_pads",  "find_local_conv",  "merge_branches",
+                                        "fold_batch_norm", "share_common", "arrange_weights",  "fuse_epilogues",
+                                        "drop_dead",       "merge_sums",   "split_group_norm", "find_each_conv",
+                                        "find_windows"};
     for (size_t k = 0; k < LENGTH(names); k++) {
         for (uint32_t seed = 0; seed < SEEDS; seed++) {
             check_pass(random_graph(seed), names[k], seed);
@@ -470,12 +471,14 @@ Test(graph_pass, the_watcher_sees_each_pass_up_to_the_last)
     cr_assert(run_passes(fixture_read(&f, text), &c, "share_common", &watcher), "%s", fixture_report(&f));
     cr_assert_str_eq(
         text_string(&notes),
-        "bind_kernels (unchanged);absorb_pads (unchanged);find_local_conv (unchanged);merge_branches (unchanged);"
+        "bind_kernels (unchanged);absorb_pads (unchanged);find_local_conv (unchanged);find_each_conv (unchanged);"
+        "find_windows (unchanged);merge_branches (unchanged);"
         "fold_batch_norm (unchanged);share_common;");
     cr_assert(run_passes(fixture_read(&f, text), &c, "", &watcher), "%s", fixture_report(&f));
     cr_assert_str_eq(
         text_string(&notes),
-        "bind_kernels (unchanged);absorb_pads (unchanged);find_local_conv (unchanged);merge_branches (unchanged);"
+        "bind_kernels (unchanged);absorb_pads (unchanged);find_local_conv (unchanged);find_each_conv (unchanged);"
+        "find_windows (unchanged);merge_branches (unchanged);"
         "fold_batch_norm (unchanged);share_common;");
 }
 

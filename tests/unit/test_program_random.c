@@ -286,7 +286,7 @@ static void (*const other_step[])(struct maker *) = {
     add_broadcast,     add_broadcast,   add_permute,    add_reshape,    add_reduction, add_linear,
     add_convolve,      add_conv1d,      add_matmul,     add_group_norm, add_pad,       add_pad,
     add_local_conv,    add_local_conv,  add_unfold,     add_upsample,   add_take,      add_attention,
-    add_conv_any_rank, add_rows_linear, add_contextual, add_each_conv,  add_paths};
+    add_conv_any_rank, add_rows_linear, add_contextual, add_each_conv,  add_windows,   add_paths};
 
 /* Maps alone stay large; every other graph has operators of any rank among them. */
 static void add_step(struct maker *m, bool maps)
