@@ -300,6 +300,32 @@ def check_targets():
     check("options --batch=3\n" in text and (text.split("layers")[1], blob) == (whole()[0].split("layers")[1], whole()[1]), "--batch=3 packs otherwise")
 
 
+WINOGRAD = OUT / "tiles.net"
+WINOGRAD.write_text("net tiles() { input x [20, 16, 16]  output y = x |> conv: conv(36, 3, bias = true) }\n")
+
+
+def check_winograd():
+    """Transformed weights: one file for every target, refused by a program of other tiles."""
+    def pack(*options):
+        path = OUT / f"tiles{''.join(options)}.packed".replace("=", "")
+        expect_done(netc("pack", WINOGRAD, "--weights=synthetic", "-o", path, *options, binary=NETC), "netc pack")
+        return path
+
+    forms = {(): "conv.weight [36,20,3,3] winograd winograd in c16 out c16 as f32[3,36,2,16,16]",
+             ("--max-error=1e-06",): "conv.weight [36,20,3,3] winograd winograd in c16 out c16 as f32[3,16,2,16,16]",
+             ("--winograd=off",): "conv.weight [36,20,3,3] direct panels in c16 out c16 as f32[3,2,3,3,16,16]"}
+    for options, line in forms.items():
+        text, _ = taken_apart(pack(*options))
+        check(f"\n{line}" in text and f"\noptions{''.join(' ' + o for o in options)}\n" in text, f"{options}: {text}")
+        for target in (*TARGETS, *FOREIGN):
+            check(pack(*options, f"--target={target}").read_bytes() == pack(*options).read_bytes(), f"{options}, {target}: another file")
+        path = OUT / f"tiles{''.join(options)}"
+        expect_done(netc("build", WINOGRAD, "--weights=synthetic", "--parts=1", *options, "-o", path, binary=NETC), "netc build")
+        for other in forms:
+            got = run([path, "--info", f"--weights-file={pack(*other)}"])
+            check(got.code == (other != options) and (other == options or "conv.weight: expected" in got.err), f"{options}, {other}: {got.err}")
+
+
 def check_foreign(target):
     """A program for another architecture maps the file that was packed on this one."""
     start = emulator(target)
@@ -572,7 +598,7 @@ def check_outputs():
 
 main([("weights/the format", check_format), ("weights/flipped bits and cut files", check_flips),
       ("weights/a retrained checkpoint", check_retrained), ("weights/programs", check_program),
-      ("weights/one file for all targets", check_targets),
+      ("weights/one file for all targets", check_targets), ("weights/transformed weights", check_winograd),
       *((f"weights/{target}", lambda target=target: check_foreign(target)) for target in FOREIGN), ("weights/packing needs no compiler", check_no_compiler),
       ("weights/closing", check_closed), ("weights/replacing a mapped file", check_replaced), ("weights/processes share it", check_shared),
       ("weights/other networks", check_networks), ("weights/no weights files", check_files), ("weights/unreadable", check_unreadable),
