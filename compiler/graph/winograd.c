@@ -168,6 +168,8 @@ void schedule_winograd(struct node *n, const struct pass_context *c)
     int64_t th = ceiling(d.oh, m), tw = ceiling(d.ow, m), row = points * tw * BLOCK * 4; /* of a block */
     int64_t weights = points * d.ic * d.ob * BLOCK * 4, room = least(t->l2 * 3 / 8, MAX_LOCAL_BYTES);
     bool alone = d.groups > 1 || (weights <= t->l2 * 3 / 4 && (d.ib + BLOCKS) * row <= room);
+    if (d.groups > 1 && weights > t->l2)
+        room = MAX_LOCAL_BYTES; /* each band meets all weights of its group, which come from beyond the cache: rather few bands */
     int64_t inputs = alone ? d.ib : 0, band = band_of(th, (inputs + BLOCKS) * row, room);
     struct tile tile =
         best_tile(band * tw, d.ob * a_block, a_block, MAX_LOCAL_BYTES / row - inputs, d.groups > 1, t);
