@@ -310,10 +310,13 @@ static bool one_batch(struct tuning *t, size_t n, double *seconds_a_kernel)
         return false;
     tune_progress(t, "compiling");
     double begin = seconds_now();
+    size_t fresh = 1;
+    for (size_t i = 0; i < b.n; i++)
+        fresh += !b.entry[i].kind->trial[b.entry[i].trial].way.run;
     if (!compile_batch(t, &b) || !check_bits(t, &b))
         return false;
     double compiled = seconds_now() - begin;
-    *seconds_a_kernel = compiled / (double)b.n;
+    *seconds_a_kernel = compiled / (double)fresh;
     measure_batch(t, &b, fmax(least_measured, fmin(compiled, left(t) - last_share * t->seconds)));
     arena_reset(t->scratch);
     return !temporary_interrupted();
