@@ -230,13 +230,18 @@ void emit_expr(struct text *out, const struct expr *e)
     int lanes = e->type.lanes;
     switch (e->kind) {
     case EXPR_LOAD:
-        if (lanes > 1) {
+        if (lanes > 1 && e->repeat) {
+            text_add(out, "repeat%d(&", lanes);
+        } else if (lanes > 1) {
             text_add(out, "load%s%d%s(&", e->aligned || e->count ? "" : "u", lanes, e->count ? "_n" : "");
         }
         emit_element(out, &e->ref);
         if (lanes > 1 && e->count) {
             text_add(out, ", %d, ", e->count);
             add_constant(out, e->value);
+        }
+        if (lanes > 1 && e->repeat) {
+            text_add(out, ", %d", e->repeat);
         }
         text_add(out, "%s", lanes > 1 ? ")" : "");
         break;

@@ -6,11 +6,12 @@
  *   %y f32[64,7,5] = local_conv %v, %w {k 3x3 pad 1}         # %w f32[8,9,7,5]
  *
  *   %rows f32[72,7,5]  = reshape %w
- *   %i f32[144]        = constant [0, 9, 18, 27, ...]
- *   %t f32[144,7,5]    = take %rows, %i
+ *   %i f32[72]         = constant [0, 9, 18, 27, ...]
+ *   %t f32[72,7,5]     = take %rows, %i
  *   %y f32[64,7,5]     = local_conv %v, %t {k 3x3 pad 1}
  *
- * The channels of a block of 16 use kernels c mod G, and the blocks repeat after lcm(G, 16) channels: so many kernels are written out,
+ * Of few kernels, G a part of 16, those of a tap stand one behind the other, `%t` has channel tap * G + kernel, and a vector repeats them.
+ * Else the channels of a block of 16 use kernels c mod G, and the blocks repeat after lcm(G, 16) channels: so many kernels are written out,
  * `%t` has channel (block * taps + tap) * 16 + lane for kernel (16 * block + lane) mod G. Lanes behind the last channel take some kernel.
  *
  * Where the weights come out of a convolution through a group norm of a group a kernel, as CoTNet's do, nothing is taken at run time:
@@ -20,23 +21,27 @@
  *   %s f32[144,1,1]    = group_scale %m, @g, @h {groups 8 interleave 1 eps 1e-05}
  *   %w f32[8,9,7,5]    = reshape (rescale %c, %s)
  *
- *   param @w2 f32[144,32,1,1] = take @w, @i
- *   %c f32[144,7,5]    = conv %x, @w2, @b2 {k 1x1}
- *   %m f32[288,1,1]    = moments %c
- *   %s f32[288,1,1]    = group_scale %m, @g2, @h2 {groups 16 interleave 16 eps 1e-05}
+ *   param @w2 f32[72,32,1,1] = take @w, @i
+ *   %c f32[72,7,5]     = conv %x, @w2, @b2 {k 1x1}
+ *   %m f32[144,1,1]    = moments %c
+ *   %s f32[144,1,1]    = group_scale %m, @g2, @h2 {groups 8 interleave 8 eps 1e-05}
  *   %y f32[64,7,5]     = local_conv %v, %c, %s {k 3x3 pad 1}      # which rescales a vector of weights as it loads it
  *
  * A softmax over pairs that stand channel by channel, [C,2,1,1], as one over two rows of channels: the rows of the convolution before it
  * are packed in that order.
  *
- * What would surprise: where G < 16 the weights are more numbers than before (CoTNet's first stage: twice), which is far less than the
- * windows were; and it runs when all else is done, so that it does not stand in the way of other passes.
+ * What would surprise: it runs when all else is done, so that it does not stand in the way of other passes.
  */
 #include "graph/graph.h"
 
 #include <string.h>
 
 enum { BLOCK = 16 };
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 /* Blocks of weights of C channels and G kernels: as few as repeat. */
 static int64_t weight_blocks(int64_t channels, int64_t kernels)
@@ -46,6 +51,13 @@ static int64_t weight_blocks(int64_t channels, int64_t kernels)
         period++;
     }
     return blocks % period ? blocks : period;
+}
+
+/* Kernels that a vector repeats without a rest: they are written once, kernel after kernel of a tap. Code is made for each tap then. */
+static bool is_compact(int64_t kernels, int64_t of_each)
+{
+    enum { MOST_TAPS = 9 };
+    return kernels < BLOCK && BLOCK % kernels == 0 && of_each <= MOST_TAPS;
 }
 
 /* ---- order ---- */
@@ -59,9 +71,14 @@ struct order { /* row i shows row[i] */
 static struct order order_of_weights(struct graph *g, const struct node *conv)
 {
     struct shape w = conv->in[1]->type.shape;
-    int64_t taps = w.dim[1], n = weight_blocks(conv->type.shape.dim[0], w.dim[0]) * taps * BLOCK;
+    int64_t taps = w.dim[1], kernels = w.dim[0];
+    int64_t n =
+        is_compact(kernels, taps) ? taps * kernels : weight_blocks(conv->type.shape.dim[0], kernels) * taps * BLOCK;
     double *row = NEW_ARRAY(g->arena, double, n);
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n && is_compact(kernels, taps); i++) {
+        row[i] = (double)(i % kernels * taps + i / kernels);
+    }
+    for (int64_t i = 0; i < n && !is_compact(kernels, taps); i++) {
         int64_t lane = i % BLOCK, tap = i / BLOCK % taps, block = i / BLOCK / taps;
         row[i] = (double)((block * BLOCK + lane) % w.dim[0] * taps + tap);
     }
@@ -133,7 +150,7 @@ static bool is_only_for(const struct graph *g, const struct node *n, enum op op,
 static bool match_made_by(const struct graph *g, const struct node *local, struct made_by *m)
 {
     const struct node *w = local->in[1];
-    int64_t kernels = w->type.shape.dim[0];
+    int64_t kernels = w->type.shape.dim[0], taps = w->type.shape.dim[1];
     while (is_only_for(g, w, OP_reshape, 1)) {
         w = w->in[0];
     }
@@ -148,7 +165,8 @@ static bool match_made_by(const struct graph *g, const struct node *local, struc
     m->moments = m->scale->in[0];
     return is_only_for(g, m->moments, OP_moments, 1) && m->moments->in[0] == m->conv &&
            m->scale->attrs.groups == kernels && m->scale->attrs.interleave == 1 &&
-           weight_blocks(local->type.shape.dim[0], kernels) * BLOCK % kernels == 0; /* each as often as the others */
+           (is_compact(kernels, taps) || weight_blocks(local->type.shape.dim[0], kernels) * BLOCK % kernels == 0);
+    /* the latter: each as often as the others */
 }
 
 /* The three in another order, and more of them; then `local` reads the convolution itself. */
@@ -159,7 +177,7 @@ static bool pack_weights(struct graph *g, struct pass_context *context, struct n
     struct attrs conv = m->conv->attrs, scale = m->scale->attrs;
     conv.out = order.n;
     scale.groups = order.n / taps;
-    scale.interleave = BLOCK;
+    scale.interleave = least(scale.groups, BLOCK);
     struct node *c = add_before(g, context, m->conv, OP_conv, m->conv->in, 1, &conv);
     struct node *moments = c ? add_before(g, context, m->scale, OP_moments, &c, 1, &(struct attrs){0}) : NULL;
     struct node *s = moments ? add_before(g, context, m->scale, OP_group_scale, &moments, 1, &scale) : NULL;

@@ -235,7 +235,7 @@ static int64_t divisor(int64_t n, int64_t limit)
 static void schedule_local(struct node *n, const struct target *t)
 {
     int64_t blocks = layout_blocks(n->type), rows = n->type.shape.dim[1];
-    int64_t period = layout_blocks(n->in[1]->type) / (n->attrs.kernel[0] * n->attrs.kernel[1]);
+    int64_t period = local_period(n);
     int64_t band = choose_band(rows, TASKS_WANTED), same = blocks / period, units = same;
     if (rows / band < TASKS_WANTED / 2) {
         band = rows;

@@ -194,13 +194,15 @@ void eval_unfold(struct eval *e, const struct node *n, double *out)
 }
 
 /* out[c][oy][ox] = sum over taps of w[c mod G][tap][oy][ox] * x[c][oy * stride + ky * dilation - pad][..], zero outside. Arranged weights
- * have the kernel of channel c in lane c mod 16 of block (c / 16) mod blocks, and may be rescaled first. */
+ * have the kernel of channel c in lane c mod 16 of block (c / 16) mod blocks, or, of fewer than 16, as the (c mod G)-th of a tap; and may
+ * be rescaled first. */
 void eval_local_conv(struct eval *e, const struct node *n, double *out)
 {
     struct window wy = window_of(n, 0), wx = window_of(n, 1);
     const double *x = eval_input(e, n, 0), *w = eval_input(e, n, 1), *scale = n->n_in > 2 ? eval_input(e, n, 2) : NULL;
     const struct shape *kernels = &n->in[1]->type.shape;
     int64_t plane = wy.out * wx.out, taps = wy.kernel * wx.kernel;
+    int64_t few = kernels->rank == 3 && kernels->dim[0] < taps * 16 ? kernels->dim[0] / taps : 0;
     for (int64_t i = 0; i < shape_elements(n->type.shape); i++) {
         int64_t c = i / plane, oy = i / wx.out % wy.out, ox = i % wx.out;
         double sum = 0;
@@ -208,6 +210,7 @@ void eval_local_conv(struct eval *e, const struct node *n, double *out)
             int64_t iy = oy * wy.stride + tap / wx.kernel * wy.dilation - wy.pad;
             int64_t ix = ox * wx.stride + tap % wx.kernel * wx.dilation - wx.pad;
             int64_t row = kernels->rank == 4 ? c % kernels->dim[0] * taps + tap
+                          : few              ? tap * few + c % few
                                              : (c / 16 % (kernels->dim[0] / (taps * 16)) * taps + tap) * 16 + c % 16;
             bool inside = iy >= 0 && iy < wy.n && ix >= 0 && ix < wx.n;
             double weight = w[row * plane + i % plane];

@@ -226,8 +226,9 @@ bool infer_local_conv(struct rule *rule, struct shape *result)
     if (w.rank == 4) {
         good = good && channels % w.dim[0] == 0 && w.dim[1] == taps;
     } else {
-        good = good && w.rank == 3 && taps <= w.dim[0] && w.dim[0] % (taps * 16) == 0 &&
-               blocks % (w.dim[0] / (taps * 16)) == 0;
+        int64_t kernels = w.dim[0] / taps;
+        good = good && w.rank == 3 && taps <= w.dim[0] && w.dim[0] % taps == 0 &&
+               (kernels < 16 ? 16 % kernels == 0 : kernels % 16 == 0 && blocks % (kernels / 16) == 0);
     }
     good = good && (rule->node->n_in < 3 || (w.rank == 3 && is_channels(rule->node->in[2]->type.shape, 2 * w.dim[0])));
     if (!good) {

@@ -102,7 +102,9 @@ static void add_access(struct collector *c, const struct element_ref *ref, int w
 static void collect_expr(struct collector *c, const struct expr *expr)
 {
     switch (expr->kind) {
-    case EXPR_LOAD: add_access(c, &expr->ref, expr->count ? expr->count : expr->type.lanes, expr); break;
+    case EXPR_LOAD:
+        add_access(c, &expr->ref, expr->count ? expr->count : expr->repeat ? expr->repeat : expr->type.lanes, expr);
+        break;
     case EXPR_SPLAT: add_access(c, &expr->ref, 1, expr); break;
     case EXPR_PICK: add_access(c, &expr->ref, PICK_BLOCK, expr); break;
     case EXPR_OP:

@@ -250,6 +250,16 @@ struct expr *expr_load_some(struct builder *b, int lanes, struct element_ref ref
     return expr;
 }
 
+struct expr *expr_load_repeated(struct builder *b, int lanes, struct element_ref ref, int n)
+{
+    struct expr *expr = expr_load(b, lanes, ref);
+    if (n < lanes) {
+        expr->aligned = false;
+        expr->repeat = n;
+    }
+    return expr;
+}
+
 struct expr *expr_splat(struct builder *b, int lanes, struct element_ref ref)
 {
     struct expr *expr = new_expr(b, EXPR_SPLAT, lanes);

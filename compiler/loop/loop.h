@@ -80,7 +80,8 @@ enum vop {
 
 enum { PICK_BLOCK = 16 };
 enum expr_kind {
-    EXPR_LOAD,  /* load x[..]: lanes neighbours along the last dimension; aligned says load, else loadu; of `count`, `value` behind them */
+    EXPR_LOAD,  /* load x[..]: lanes neighbours along the last dimension; aligned says load, else loadu; of `count`, `value` behind them;
+                   of `repeat`, those again and again */
     EXPR_SPLAT, /* splat x[..]: one element to all lanes */
     EXPR_PICK,  /* pick x[..], lanes(a/b, e): from the block of 16 that starts at x[..], lane l gets element a * ((l + base) / b) + e;
                    base is the first lane of this vector in the block */
@@ -95,6 +96,7 @@ struct expr {
     struct element_ref ref;  /* load splat pick */
     bool aligned;            /* load */
     int count;               /* load: lanes that are read; 0: all */
+    int repeat;              /* load: elements that are read, a part of the lanes; 0: all */
     int64_t pick_a, pick_b, pick_base;
     struct affine pick_e;
     struct reg_ref reg;
@@ -258,6 +260,8 @@ bool ref_is_aligned(const struct element_ref *, int lanes); /* provably at a mul
 struct expr *expr_load(struct builder *, int lanes, struct element_ref);   /* alignment is worked out from offset and coefficients */
 /* The first `count` lanes, and `fill` behind them: nothing is read there. */
 struct expr *expr_load_some(struct builder *, int lanes, struct element_ref, int count, double fill);
+/* Lane l is element l mod n, which divides the lanes or is a multiple of them. */
+struct expr *expr_load_repeated(struct builder *, int lanes, struct element_ref, int n);
 struct expr *expr_splat(struct builder *, int lanes, struct element_ref);
 /* What a pick takes for lane l, less its e: a * group, the group being (l + base) / b; lanes behind the last whole group of a block
  * of 16 stay with that group, so that no lane leaves the block. */

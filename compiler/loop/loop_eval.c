@@ -38,7 +38,7 @@ struct spot { /* where something lies: data[flat], and the bounds that are not c
 struct value { /* of an expression */
     enum expr_kind kind;
     enum vop op;
-    int lanes, count; /* count: of a load, lanes that are read; 0: all */
+    int lanes, count, repeat; /* of a load, see loop.h */
     struct spot spot;
     int64_t offset[MAX_LANES]; /* pick: of each lane, from the least */
     float constant[MAX_LANES]; /* of a load, what stands in the other lanes */
@@ -231,7 +231,8 @@ static const struct value *translate_expr(struct machine *m, const struct expr *
     switch (e->kind) {
     case EXPR_LOAD:
         v->count = e->count;
-        v->spot = element_spot(m, &e->ref, e->count ? e->count : v->lanes);
+        v->repeat = e->repeat;
+        v->spot = element_spot(m, &e->ref, e->count ? e->count : e->repeat ? e->repeat : v->lanes);
         for (int l = 0; l < v->lanes; l++) {
             v->constant[l] = (float)e->value;
         }
@@ -406,6 +407,10 @@ static const float *value_now(struct machine *m, const struct value *v, float *r
         memcpy(room, from, sizeof *room * (size_t)v->count);
         from = room;
     }
+    for (int l = 0; v->repeat && l < v->lanes; l++) {
+        room[l] = from[l % v->repeat];
+    }
+    from = v->repeat ? room : from;
     if (v->kind == EXPR_SPLAT || v->kind == EXPR_PICK || v->kind == EXPR_LANE) {
         for (int l = 0; l < v->lanes; l++) {
             room[l] = from[v->offset[l]];

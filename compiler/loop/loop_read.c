@@ -193,6 +193,8 @@ static struct expr *read_load(struct reader *r, bool aligned)
         skip_space(r);
         struct expr *fill = accept(r, "zero") ? expr_const(&r->b, 1, 0.0) : read_number(r);
         expr->value = fill ? fill->value : 0;
+    } else if (accept(r, "repeat")) {
+        expr->repeat = (int)read_size(r);
     }
     return r->failed ? NULL : expr;
 }

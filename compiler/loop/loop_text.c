@@ -24,10 +24,10 @@ const char *vop_name(enum vop op)
 
 bool loop_name_is_valid(const char *name)
 {
-    static const char *const words[] = {"kernel", "in",        "out",   "inout",    "task",  "for",   "unroll", "if",
-                                        "reg",    "let",       "store", "load",     "loadu", "splat", "pick",   "lanes",
-                                        "fence",  "transpose", "else",  "prefetch", "zero",  "inf",   "nan",    "from",
-                                        "at",     "f32",       "i32",   "storeu",   "lane",  "of",    "local",  "prefetch2"};
+    static const char *const words[] = {
+        "kernel", "in",    "out",   "inout", "task",  "for",    "unroll",    "if",   "reg",      "let",    "store",
+        "load",   "loadu", "splat", "pick",  "lanes", "fence",  "transpose", "else", "prefetch", "zero",   "inf",
+        "nan",    "from",  "at",    "f32",   "i32",   "storeu", "lane",      "of",   "local",    "repeat", "prefetch2"};
     if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || *name == '_')) {
         return false;
     }
@@ -122,6 +122,9 @@ static void put_expr(struct text *out, const struct expr *expr)
         if (expr->count) {
             text_add(out, ":%d else ", expr->count);
             put_const(out, expr->value);
+        }
+        if (expr->repeat) {
+            text_add(out, " repeat %d", expr->repeat);
         }
         break;
     case EXPR_SPLAT:

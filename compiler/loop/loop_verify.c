@@ -235,6 +235,10 @@ static void check_expr(struct verifier *v, const struct expr *expr)
     if (expr->kind == EXPR_LOAD && (expr->count < 0 || expr->count > expr->type.lanes)) {
         fail(v, CHECK_loop_types, "%d lanes of a load with %s are read", expr->count, type_name(v, expr->type));
     }
+    if (expr->kind == EXPR_LOAD && expr->repeat &&
+        (expr->repeat < 0 || expr->count || expr->type.lanes % expr->repeat)) {
+        fail(v, CHECK_loop_types, "%d elements are repeated in %s", expr->repeat, type_name(v, expr->type));
+    }
     if (expr->kind == EXPR_PICK) {
         check_affine(v, &expr->pick_e);
         if (expr->pick_b < 1 || expr->pick_b > PICK_BLOCK || expr->pick_a < 0 || expr->pick_a > MAX_LANES ||

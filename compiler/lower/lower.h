@@ -49,6 +49,10 @@ bool schedule_equal(const struct schedule *, const struct schedule *);
 /* Of a direct convolution: lines that each block of inputs fetches of the next tile's weights, so that all are there in time. */
 int64_t stream_lines(const struct schedule *, const struct conv_dims *);
 
+/* ---- local_conv.c: how the weights of a local convolution lie ---- */
+int64_t local_kernels(const struct node *); /* a tap, one behind the other; 0: blocks of weights */
+int64_t local_period(const struct node *); /* every how many blocks of channels use the same weights */
+
 /* ---- nest.c: the kit ---- */
 struct argument value_place(const struct program *, const struct node *value); /* where it lies; memory NULL: nowhere */
 struct lowering {
@@ -62,7 +66,10 @@ struct lowering {
     struct buffer *out;
     struct buffer *operand[4]; /* of the epilogues, in order; `out` itself where the sum is made in place */
     bool flat;
-    struct { const char *name; int times; } name[64]; /* registers declared so far: see fresh() */
+    struct {
+        const char *name;
+        int times;
+    } name[64]; /* registers declared so far: see fresh() */
     int n_name;
     struct stage *stage, **tail; /* of the kernels that are done */
 };

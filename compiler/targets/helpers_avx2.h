@@ -1,6 +1,6 @@
 /* AVX2 and FMA: 8 floats a vector, 16 registers; a block of 16 floats is two vectors.
  * + - * / are C's own; an intrinsic stands where no expression gives the instruction.
- * load8_n and store8_n read and write the first n lanes. */
+ * load8_n and store8_n read and write the first n lanes, repeat8 fills all with n of them. */
 #include <immintrin.h>
 
 typedef f32      f32x8 __attribute__((vector_size(32)));
@@ -16,6 +16,12 @@ inlined f32x8 loadu8(const f32 *p)               { return _mm256_loadu_ps(p); }
 inlined f32x8 load8_n(const f32 *p, int n, f32 rest)
 {
     return _mm256_blendv_ps(splat8(rest), _mm256_maskload_ps(p, (__m256i)(lane8 < n)), (__m256)(lane8 < n));
+}
+inlined f32x8 repeat8(const f32 *p, int n)
+{
+    return n == 4 ? (f32x8)_mm256_broadcast_ps((const __m128 *)(const void *)p)
+         : n == 2 ? (f32x8)_mm256_broadcastq_epi64(_mm_loadl_epi64((const __m128i *)(const void *)p))
+                  : splat8(*p);
 }
 inlined void  store8(f32 *p, f32x8 v)            { _mm256_store_ps(p, v); }
 inlined void  storeu8(f32 *p, f32x8 v)           { _mm256_storeu_ps(p, v); }

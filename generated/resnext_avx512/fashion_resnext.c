@@ -131,7 +131,7 @@ inlined f32 silu1(f32 x)    { return x / (1.0f + exp1(-x)); }
 
 /* AVX-512: 16 floats a vector, 32 registers.
  * + - * / are C's own; an intrinsic stands where no expression gives the instruction.
- * load16_n and store16_n read and write the first n lanes; lane i of pick16 is p[l[i]], in a block of 16. */
+ * load16_n and store16_n read and write the first n lanes, repeat16 fills all with n of them; lane i of pick16 is p[l[i]], in a block of 16. */
 #include <immintrin.h>
 
 typedef f32      f32x16 __attribute__((vector_size(64)));
@@ -147,6 +147,13 @@ inlined f32x16 loadu16(const f32 *p)                { return _mm512_loadu_ps(p);
 inlined f32x16 load16_n(const f32 *p, int n, f32 rest)
 {
     return _mm512_mask_loadu_ps(splat16(rest), (__mmask16)((1u << n) - 1), p);
+}
+inlined f32x16 repeat16(const f32 *p, int n)
+{
+    return n == 8 ? (f32x16)_mm512_broadcast_f32x8(_mm256_loadu_ps(p))
+         : n == 4 ? (f32x16)_mm512_broadcast_f32x4(_mm_loadu_ps(p))
+         : n == 2 ? (f32x16)_mm512_broadcastq_epi64(_mm_loadl_epi64((const __m128i *)(const void *)p))
+                  : splat16(*p);
 }
 inlined void   store16(f32 *p, f32x16 v)            { _mm512_store_ps(p, v); }
 inlined void   storeu16(f32 *p, f32x16 v)           { _mm512_storeu_ps(p, v); }

@@ -132,7 +132,7 @@ inlined f32 silu1(f32 x)    { return x / (1.0f + exp1(-x)); }
 /* NEON, what every 64-bit ARM processor has: 4 floats a vector, 32 registers; a block of 16 floats is four vectors.
  * + - * / are C's own; an intrinsic stands where no expression gives the instruction. fmax and fmin differ from the other
  * targets in what they make of NaN and of -0, so a comparison and a choice stand for them; of a number and 0 they do not.
- * load4_n and store4_n read and write the first n lanes; fma4 of a dup4 is one instruction, a multiply-add by lane. */
+ * load4_n and store4_n read and write the first n lanes, repeat4 fills all with n of them; fma4 of a dup4 is one instruction, a multiply-add by lane. */
 #include <arm_neon.h>
 
 typedef float32x4_t f32x4;
@@ -150,6 +150,10 @@ inlined f32x4 load4_n(const f32 *p, int n, f32 rest)
     f32x4 v = splat4(rest);
     unroll (int l = 0; l < 4; l++) if (l < n) v[l] = p[l];
     return v;
+}
+inlined f32x4 repeat4(const f32 *p, int n)
+{
+    return n == 2 ? vcombine_f32(vld1_f32(p), vld1_f32(p)) : splat4(*p);
 }
 inlined void  store4(f32 *p, f32x4 v)            { vst1q_f32(p, v); }
 inlined void  storeu4(f32 *p, f32x4 v)           { vst1q_f32(p, v); }

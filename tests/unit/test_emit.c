@@ -105,7 +105,7 @@ Test(emit, long_lines_break)
 
 /* ---- every operation ---- */
 
-enum { ROWS = 64, RESULTS = VOP_COUNT + 9 };
+enum { ROWS = 64, RESULTS = VOP_COUNT + 10 };
 
 #define VOP(name, arity, ...) {#name, arity},
 static const struct {
@@ -144,6 +144,10 @@ static struct kernel *all_operations(struct arena *arena, int lanes)
         text_add(&t, "store y[r, %d, %d] %s = pick x[r, 0], lanes(2/2, 1) from %d\n", VOP_COUNT + 3, h, type, h);
         text_add(&t, "store y[r, %d, %d]:%d %s = load x[r, %d]\n", VOP_COUNT + 4, h, lanes > 1 ? lanes - 3 : 1, type,
                  h);
+        text_add(&t, "store y[r, %d, %d] %s = loadu u[r, %d] repeat %d\n", VOP_COUNT + 9, h, type, h + 1,
+                 lanes > 2 && h == 0 ? lanes / 2
+                 : lanes > 4         ? 2
+                                     : 1);
         text_add(&t, "store y[r, %d, %d] %s = loadu u[r, %d]:%d else -inf\n", VOP_COUNT + 7, h, type, h + 1,
                  lanes > 1 ? lanes - 1 : 1);
         text_add(&t, "reg t%d %s[%d]\nunroll v%d 0..%d { t%d[v%d] = add(lane v%d of x%d, x%d) }\ntranspose t%d\n", h,
