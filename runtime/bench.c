@@ -2,16 +2,18 @@
  *
  * The peak (multiply-adds in registers, on as many threads) is measured between the runs, since a processor's clock
  * and its neighbours change from one second to the next: medians of figures that were taken side by side can be
- * compared.
+ * compared. So is, for --profile, what memory gives: reading a buffer that is larger than most caches.
  */
 #include <jansson.h>
 #include <omp.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "runtime.h"
 
 enum { LEAST_RUNS = 5, LEAST_WARM_UP = 2, SLICES = 4 };
-static const double warm_up_seconds = 0.25, default_seconds = 2, peak_every = 0.005;
+enum { MEMORY_BYTES = 128 << 20, MEMORY_PART = 4 << 20 }; /* of the buffer; of it, what a thread reads at a time */
+static const double warm_up_seconds = 0.25, default_seconds = 2, peak_every = 0.005, memory_every = 0.1;
 
 struct samples {
     double *value;
@@ -73,8 +75,52 @@ static double measure_peak(int threads)
     return operations / (last - first) * 1e-9;
 }
 
+struct memory { /* what is read to find out how fast memory is */
+    uint64_t *word;
+    int64_t next; /* part */
+    struct samples rates; /* GB/s of all threads together */
+    uint64_t sum; /* of all that was read */
+};
+
+static uint64_t read_part(const uint64_t *word)
+{
+    uint64_t sum[8] = {0};
+    for (int64_t i = 0; i < MEMORY_PART / (int64_t)sizeof *word; i += 8) {
+        for (int k = 0; k < 8; k++) {
+            sum[k] += word[i + k];
+        }
+    }
+    return sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
+}
+
+/* Each thread reads a part that was not read for long. */
+static void measure_memory(struct memory *memory, int threads)
+{
+    const int64_t parts = MEMORY_BYTES / MEMORY_PART;
+    double first = 1e300, last = 0;
+    uint64_t sum = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : sum) reduction(min : first) reduction(max : last)
+    {
+        const int64_t part = (memory->next + omp_get_thread_num()) % parts;
+#pragma omp barrier
+        first = now();
+        sum += read_part(memory->word + part * (MEMORY_PART / (int64_t)sizeof *memory->word));
+        last = now();
+    }
+    memory->next = (memory->next + threads) % parts;
+    memory->sum += sum;
+    add_sample(&memory->rates, 1e-9 * MEMORY_PART * threads / (last - first));
+}
+
+static struct memory memory_open(void)
+{
+    struct memory memory = {.word = allocate_aligned(MEMORY_BYTES, "the memory that is read to measure it")};
+    memset(memory.word, 1, MEMORY_BYTES);
+    return memory;
+}
+
 static void measure(const struct options *options, struct session *session, struct samples *times,
-                    struct samples *peaks, struct profile *profile)
+                    struct samples *peaks, struct profile *profile, struct memory *memory)
 {
     const double begin = now();
     for (int i = 0; i < LEAST_WARM_UP || now() < begin + warm_up_seconds; i++) {
@@ -84,13 +130,18 @@ static void measure(const struct options *options, struct session *session, stru
         profile_check(profile, session);
     }
     measure_peak(options->threads);
-    double next_peak = 0;
+    double next_peak = 0, next_memory = 0;
     const double start = now();
     while (options->runs ? times->count < options->runs
                          : times->count < LEAST_RUNS || (now() < start + default_seconds && times->count < MAX_RUNS)) {
         if (now() >= next_peak) {
             add_sample(peaks, measure_peak(options->threads));
             next_peak = now() + peak_every;
+        }
+        if (memory && now() >= next_memory) {
+            measure_memory(memory, options->threads);
+            next_memory = now() + memory_every;
+            session_run(session, options->threads); /* caches as a run leaves them */
         }
         const double before = now();
         session_run(session, options->threads);
@@ -101,13 +152,17 @@ static void measure(const struct options *options, struct session *session, stru
     }
     qsort(times->value, (size_t)times->count, sizeof *times->value, compare_numbers);
     qsort(peaks->value, (size_t)peaks->count, sizeof *peaks->value, compare_numbers);
+    if (memory) {
+        qsort(memory->rates.value, (size_t)memory->rates.count, sizeof *memory->rates.value, compare_numbers);
+    }
 }
 
 static void tell_bench(const struct options *options, const struct samples *times, const struct samples *peaks,
-                       const struct profile_times *profile)
+                       const struct profile_times *profile, const struct memory *memory)
 {
     const double median = quantile(times, 0.5), least = times->value[0], peak = quantile(peaks, 0.5);
     const double p10 = quantile(times, 0.1), p90 = quantile(times, 0.9);
+    const double memory_rate = memory ? quantile(&memory->rates, 0.5) : 0;
     const double gflops = 2e-6 * (double)netc_model.macs * netc_model.batch / median;
     if (options->json) {
         json_t *all =
@@ -116,7 +171,8 @@ static void tell_bench(const struct options *options, const struct samples *time
                       times->count, "median_ms", median, "min_ms", least, "p10_ms", p10, "p90_ms", p90, "gflops",
                       gflops, "peak_gflops", peak, "share", gflops / peak);
         if (profile) {
-            json_profile(all, profile, peak);
+            json_object_set_new(all, "memory_gigabytes_per_second", json_real(memory_rate));
+            json_profile(all, profile, peak, memory_rate);
         }
         print_json(all);
         return;
@@ -127,7 +183,8 @@ static void tell_bench(const struct options *options, const struct samples *time
     printf("%.1f GFLOP/s, %.1f %% of the peak of %.1f GFLOP/s measured between the runs\n", gflops, 100 * gflops / peak,
            peak);
     if (profile) {
-        print_profile(profile, median, peak, options->top);
+        printf("memory gives %.1f GB/s, measured between the runs\n", memory_rate);
+        print_profile(profile, median, peak, memory_rate, options->top);
     }
 }
 
@@ -138,19 +195,22 @@ void run_bench(const struct options *options)
     struct session session = session_open();
     fill_inputs(&session);
     if (!options->profile) {
-        measure(options, &session, &times, &peaks, NULL);
-        tell_bench(options, &times, &peaks, NULL);
+        measure(options, &session, &times, &peaks, NULL, NULL);
+        tell_bench(options, &times, &peaks, NULL, NULL);
     } else {
         struct profile profile = profile_open(options->threads);
-        measure(options, &session, &times, &peaks, &profile);
+        struct memory memory = memory_open();
+        measure(options, &session, &times, &peaks, &profile, &memory);
         struct profile_times found = profile_times(&profile);
         if (trace) {
             write_trace(trace, &session, options->threads, found.total);
             output_end();
         }
         if (trace != stdout) {
-            tell_bench(options, &times, &peaks, &found);
+            tell_bench(options, &times, &peaks, &found, &memory);
         }
+        free(memory.word);
+        free(memory.rates.value);
         free_profile_times(&found);
         profile_close(&profile);
     }

@@ -117,16 +117,21 @@ void free_profile_times(struct profile_times *times)
 /* ---- told ---- */
 
 struct row { /* what a layer, or all of them, come to */
-    double ms, share, gflops, of_peak, megabytes, gigabytes_a_second;
+    double ms, share, gflops, of_peak, megabytes, gigabytes_a_second, of_memory;
 };
 
-static struct row row_of(double ms, double total, int64_t macs, int64_t bytes, double peak)
+struct limits { /* what the processor gives: GFLOP/s, GB/s */
+    double peak, memory;
+};
+
+static struct row row_of(double ms, double total, int64_t macs, int64_t bytes, struct limits limits)
 {
     const double batch = netc_model.batch, rate = ms > 0 ? 1e-6 / ms : 0;
     struct row row = {.ms = ms, .share = ms / total, .gflops = 2 * batch * (double)macs * rate};
-    row.of_peak = row.gflops / peak;
+    row.of_peak = row.gflops / limits.peak;
     row.megabytes = 1e-6 * batch * (double)bytes;
     row.gigabytes_a_second = batch * (double)bytes * rate;
+    row.of_memory = row.gigabytes_a_second / limits.memory;
     return row;
 }
 
@@ -135,20 +140,20 @@ static int64_t bytes_of(const struct netc_layer *layer)
     return layer->read + layer->weights + layer->written;
 }
 
-static struct row layer_row(const struct profile_times *times, int i, double peak)
+static struct row layer_row(const struct profile_times *times, int i, struct limits limits)
 {
     const struct netc_layer *layer = &network.variant->layer[i];
-    return row_of(times->layer[i], times->total, layer->macs, bytes_of(layer), peak);
+    return row_of(times->layer[i], times->total, layer->macs, bytes_of(layer), limits);
 }
 
-static struct row total_row(const struct profile_times *times, double peak)
+static struct row total_row(const struct profile_times *times, struct limits limits)
 {
     int64_t macs = 0, bytes = 0;
     for (int i = 0; i < network.variant->n_layer; i++) {
         macs += network.variant->layer[i].macs;
         bytes += bytes_of(&network.variant->layer[i]);
     }
-    return row_of(times->total, times->total, macs, bytes, peak);
+    return row_of(times->total, times->total, macs, bytes, limits);
 }
 
 /* Without the sign of what is printed as zero. */
@@ -167,9 +172,9 @@ static void print_row(const char *name, int width, int digits, struct row row, c
         printf("%19s", "");
     }
     if (row.megabytes > 0) {
-        printf(" %10.3f %8.1f", row.megabytes, row.gigabytes_a_second);
+        printf(" %10.3f %8.1f %7.1f %%", row.megabytes, row.gigabytes_a_second, 100 * row.of_memory);
     } else {
-        printf("%20s", "");
+        printf("%30s", "");
     }
     printf("%s%s\n", *what ? "  " : "", what);
 }
@@ -191,19 +196,20 @@ static void print_most(const struct profile_times *times, int top)
     free(told);
 }
 
-void print_profile(const struct profile_times *times, double median_ms, double peak, int top)
+void print_profile(const struct profile_times *times, double median_ms, double peak, double memory, int top)
 {
     const struct netc_variant *v = network.variant;
+    const struct limits limits = {peak, memory};
     const int digits = times->total < 10 ? 4 : times->total < 1000 ? 3 : 1;
     int width = (int)sizeof "disturbed" - 1;
     for (int i = 0; i < v->n_layer; i++) {
         const int length = (int)strlen(v->layer[i].name);
         width = length > width ? length : width;
     }
-    printf("\n%-*s %10s %8s %9s %8s %10s %8s  %s\n", width, "layer", "ms", "share", "GFLOP/s", "of peak", "MB", "GB/s",
-           "kernel");
+    printf("\n%-*s %10s %8s %9s %8s %10s %8s %9s  %s\n", width, "layer", "ms", "share", "GFLOP/s", "of peak", "MB",
+           "GB/s", "of memory", "kernel");
     for (int i = 0; i < v->n_layer; i++) {
-        print_row(v->layer[i].name, width, digits, layer_row(times, i, peak), v->layer[i].kernel);
+        print_row(v->layer[i].name, width, digits, layer_row(times, i, limits), v->layer[i].kernel);
     }
     print_row("waiting", width, digits, (struct row){.ms = times->waited, .share = times->waited / times->total},
               "of threads, to start and for one another");
@@ -216,19 +222,21 @@ void print_profile(const struct profile_times *times, double median_ms, double p
     char what[80];
     snprintf(what, sizeof what, "watched runs: %.1f %% %s than the others", 100 * (longer < 0 ? -longer : longer),
              longer < 0 ? "shorter" : "longer");
-    print_row("total", width, digits, total_row(times, peak), what);
+    print_row("total", width, digits, total_row(times, limits), what);
     print_most(times, top);
 }
 
 static json_t *json_row(struct row row)
 {
-    return json_pack("{s:f, s:f, s:f, s:f, s:f}", "ms", row.ms, "share", row.share, "gflops", row.gflops, "peak_share",
-                     row.of_peak, "gigabytes_per_second", row.gigabytes_a_second);
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "ms", row.ms, "share", row.share, "gflops", row.gflops,
+                     "peak_share", row.of_peak, "gigabytes_per_second", row.gigabytes_a_second, "memory_share",
+                     row.of_memory);
 }
 
-void json_profile(json_t *to, const struct profile_times *times, double peak)
+void json_profile(json_t *to, const struct profile_times *times, double peak, double memory)
 {
     const struct netc_variant *v = network.variant;
+    const struct limits limits = {peak, memory};
     json_t *layers = json_array(), *waits = json_array();
     for (int i = 0; i < v->n_layer; i++) {
         const struct netc_layer *l = &v->layer[i];
@@ -237,7 +245,7 @@ void json_profile(json_t *to, const struct profile_times *times, double peak)
                       "macs", (json_int_t)l->macs * netc_model.batch, "read_bytes",
                       (json_int_t)l->read * netc_model.batch, "weight_bytes", (json_int_t)l->weights * netc_model.batch,
                       "written_bytes", (json_int_t)l->written * netc_model.batch);
-        json_t *row = json_row(layer_row(times, i, peak));
+        json_t *row = json_row(layer_row(times, i, limits));
         json_object_update(one, row);
         json_decref(row);
         json_array_append_new(layers, one);
@@ -259,5 +267,5 @@ void json_profile(json_t *to, const struct profile_times *times, double peak)
     json_object_set_new(to, "clock", json_pack("{s:f, s:f}", "ms", times->clock, "share", times->clock / times->total));
     json_object_set_new(to, "disturbed",
                         json_pack("{s:f, s:f}", "ms", times->disturbed, "share", times->disturbed / times->total));
-    json_object_set_new(to, "total", json_row(total_row(times, peak)));
+    json_object_set_new(to, "total", json_row(total_row(times, limits)));
 }

@@ -263,8 +263,9 @@ struct profile_times { /* medians of the watched runs, in milliseconds of the ru
 };
 struct profile_times profile_times(const struct profile *);
 void free_profile_times(struct profile_times *);
-void print_profile(const struct profile_times *, double median_ms, double peak, int top);
-void json_profile(struct json_t *to, const struct profile_times *, double peak);
+/* peak: GFLOP/s; memory: GB/s; both of all threads. */
+void print_profile(const struct profile_times *, double median_ms, double peak, double memory, int top);
+void json_profile(struct json_t *to, const struct profile_times *, double peak, double memory);
 /* Runs a few more times and writes the run that is closest to the median. */
 void write_trace(FILE *, const struct session *, int threads, double median_ms);
 
