@@ -158,9 +158,14 @@ static void unpack(const struct netc_value *value, const float *from, int64_t el
 static void run_layer(const struct session *session, const struct netc_stage *stage, int layer, int threads)
 {
     const int tasks = batch_tasks(stage);
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int task = 0; task < tasks; task++) {
-        run_task(session, stage, layer, task);
+#pragma omp parallel num_threads(threads)
+    {
+        const uint32_t mode = flush_denormals();
+#pragma omp for schedule(static)
+        for (int task = 0; task < tasks; task++) {
+            run_task(session, stage, layer, task);
+        }
+        restore_mode(mode);
     }
 }
 

@@ -139,6 +139,16 @@ def words():
     check_header(folder / "words.h")
 
 
+def tiny(target):
+    """Denormal numbers are zero inside, and the caller's mode is his own again."""
+    folder = OUT / f"tiny {target}"
+    build(folder, HERE / "tiny.net", "--weights=synthetic", f"--target={target}", "--kind=static", "--name=tiny")
+    for compiler in ("gcc", "clang-19"):
+        caller = OUT / f"tiny.{target}.{compiler}"
+        compiled([compiler, "-std=c11", *STRICT, HERE / "tiny.c", *flags_of(folder, "tiny"), "-o", caller], compiler)
+        expect_done(run([caller]), f"the caller, by {compiler}")
+
+
 def check_header(path):
     """Clean as C11 and C++11, twice, behind headers with macros of their own."""
     again = f'#include "{path.name}"\n' * 2

@@ -39,6 +39,8 @@ cases = [
     ("source: aarch64", folders.foreign),
     ("source: resnext by gcc and clang", folders.compilers),
 ]
+cases += [(f"numbers near zero {target}", functools.partial(libraries.tiny, target))
+          for target in harness.runnable(tap.TARGETS)]
 cases += [(f"errors {target}", functools.partial(libraries.errors, target)) for target in harness.runnable(tap.TARGETS)]
 
 several = [("fashion/res2net", harness.NATIVE), ("resnet18", harness.NATIVE), ("seresnet18", "scalar")]
