@@ -35,7 +35,7 @@ struct build { /* one run of build_output */
     const struct build_job *job;
     struct diags *diags;
     struct arena *arena;
-    const char *compiler;
+    const char *compiler, *cache; /* clang; ccache or NULL */
     struct cross cross;
     const char *temporary; /* the private directory */
     const char *runtime; /* job->runtime_dir, absolute */
@@ -91,6 +91,7 @@ static bool find_compiler(struct build *build)
     if (!build->compiler && !temporary_interrupted()) {
         diag_error_file(build->diags, CHECK_build_compiler, "netc", "%s", why);
     }
+    build->cache = find_program(build->arena, "ccache");
     return build->compiler;
 }
 
@@ -134,8 +135,9 @@ static void report_failure(struct build *build, const struct child *child, const
     size_t length = 0;
     const char *why;
     const char *log = file_read(build->arena, child->log, MAX_LOG, &length, &why);
+    const char *program = child->argv[child->argv[0] == build->cache];
     if (child->status == -1) {
-        diag_error_file(build->diags, CHECK_build_compile, file, "%s could not be started: %s", child->argv[0],
+        diag_error_file(build->diags, CHECK_build_compile, file, "%s could not be started: %s", program,
                         strerror(child->error));
         return;
     }
@@ -148,7 +150,7 @@ static void report_failure(struct build *build, const struct child *child, const
         length--;
     }
     int shown = length < SHOWN_LOG ? (int)length : SHOWN_LOG;
-    diag_error_file(build->diags, CHECK_build_compile, file, "%s failed (%s)%s%.*s%s", child->argv[0], how,
+    diag_error_file(build->diags, CHECK_build_compile, file, "%s failed (%s)%s%.*s%s", program, how,
                     length ? ":\n" : "", shown, log ? log : "", length > SHOWN_LOG ? "\n..." : "");
     if (!generated && build->cross.sysroot) {
         diag_note(build->diags, NO_SPAN, "the runtime needs libomp, jansson, libjpeg, libpng and zlib of %s in %s",
@@ -169,6 +171,10 @@ static void add_compilation(struct build *build, const char *flags, const char *
                            : arena_printf(build->arena, "%.*s.o", (int)strlen(file) - 2, file);
     const char *object = arena_printf(build->arena, "%s/%s", build->temporary, name);
     struct words words = {0};
+    if (build->cache) {
+        add_word(build, &words,
+                 build->cache); /* layers that were compiled before, of this network or of another with the same ones */
+    }
     add_word(build, &words, build->compiler);
     add_list(build, &words, build->cross.compile);
     add_words(build, &words, flags);

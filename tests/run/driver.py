@@ -116,6 +116,23 @@ def test_build_refused():
     check(folder.names() == ["prog"] and (folder / "prog").read_bytes() == b"old", f"the old program: {folder.names()}")
 
 
+def test_build_cached():
+    """ccache, if it is there, compiles all C; what it reports is the compiler's."""
+    folder = Folder("build_cached")
+    tools = folder.path.parent / "cached_path"
+    tools.mkdir(exist_ok=True)
+    log = tools / "log"
+    log.unlink(missing_ok=True)
+    (tools / "ccache").write_text(f'#!/bin/sh\necho "$@" >> "{log}"\nexec "$@"\n')
+    (tools / "ccache").chmod(0o755)
+    path = f"{tools}:{os.environ['PATH']}"
+    tap.expect_done(build(folder, "prog", env={"PATH": path}), "build_fake with ccache")
+    compiled = log.read_text().splitlines()
+    check(compiled and all(" -c " in line for line in compiled), f"ccache was called with {compiled}")
+    check(any(" fake.c " in line for line in compiled), f"the generated C is not among {compiled}")
+    fails(build(folder, env={"PATH": path, "NETC_CC": "/bin/false"}), "build_compile", ["/bin/false failed"])
+
+
 def read_if_there(path):
     try:
         return path.read_bytes()
