@@ -136,6 +136,39 @@ static void check_candidate(struct case_ *c, struct node *n, const struct schedu
     }
 }
 
+/* Numbers of all kinds: what has no fault is as good as a candidate. */
+static void check_random(struct case_ *c, struct node *n, int tries)
+{
+    uint32_t state = (uint32_t)n->id + 1;
+    for (int i = 0; i < tries; i++) {
+        int number[9];
+        for (size_t k = 0; k < LENGTH(number); k++) {
+            state = state * 1664525u + 1013904223u;
+            number[k] = (int)(state >> 16);
+        }
+        struct schedule s = {.rows = n->schedule.rows,
+                             .cols = 1 + number[1] % 12,
+                             .channels = c->target->lanes * (1 + number[2] % 6),
+                             .band = 1 + number[3] % 6,
+                             .chunk = number[4] % 9,
+                             .depth = number[5] % 6 < 3 ? 0 : number[5] % 6 - 2,
+                             .prefetch = number[6] % 3,
+                             .stream = number[7] % 5 * (number[7] % 2),
+                             .ahead = number[8] % 3};
+        if (n->algorithm != ALGORITHM_direct) {
+            s.stream = s.ahead = 0;
+            s.prefetch = n->algorithm == ALGORITHM_winograd ? s.prefetch % 2 : 0;
+            s.depth = n->algorithm == ALGORITHM_winograd ? s.depth : 0;
+        }
+        if (number[0] % 4 == 0 && n->algorithm != ALGORITHM_winograd) {
+            s.rows = number[0] / 4 % 4;
+        }
+        if (!schedule_fault(NULL, n, c->target, &s)) {
+            check_candidate(c, n, &s, i % 8 == 0);
+        }
+    }
+}
+
 /* Of some candidates of each layer, the near ones and some of all; of fewer the bits. Once without Winograd, then that alone. */
 static void check_spaces(const char *target, enum winograd_mode winograd)
 {
@@ -157,6 +190,7 @@ static void check_spaces(const char *target, enum winograd_mode winograd)
             size_t at = k < 4 ? k : 1 + (list.n - 1) * k / VERIFIED;
             check_candidate(&c, n, &list.at[at], k % every == 1);
         }
+        check_random(&c, n, getenv("ALL") ? 2000 : 50);
     }
     cr_assert(winograd == WINOGRAD_OFF
                   ? seen[ALGORITHM_direct] && seen[ALGORITHM_spread] && seen[ALGORITHM_local]
