@@ -58,8 +58,8 @@ static bool is_operand(const struct node *n, struct type result)
 static bool can_absorb(const struct graph *g, const struct node *producer, const struct node *user,
                        const struct node *operand)
 {
-    return role[producer->op] & PRODUCER && shape_equal(producer->type.shape, user->type.shape) &&
-           (!operand || is_operand(operand, user->type)) && node_uses(g, producer) == 1;
+    return role[producer->op] & PRODUCER && producer->n_epilogue + 2 <= MOST_EPILOGUES && /* a norm is two */
+           shape_equal(producer->type.shape, user->type.shape) && (!operand || is_operand(operand, user->type)) && node_uses(g, producer) == 1;
 }
 
 /* Which input of `user` absorbs it; -1: none. */

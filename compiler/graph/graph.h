@@ -111,7 +111,9 @@ const struct attr_info *op_attr(enum op, int i);
 
 enum arity { MAX_PARAMS = 5 };
 
-/* What fuse_epilogues joins to a node: applied in order to each element of its result. */
+enum { MOST_EPILOGUES = 8 };
+
+/* What fuse_epilogues joins to a node, so many at most: applied in order to each element of its result. */
 struct epilogue {
     enum op op;          /* relu sigmoid silu add mul */
     struct node *operand; /* add, mul: of the result's type, or [C,1,1]; NULL for activations */

@@ -262,6 +262,10 @@ static bool epilogue_fits(const struct node *node, const struct epilogue *epilog
 
 static void check_epilogues(struct verifier *v, const struct node *node)
 {
+    if (node->n_epilogue > MOST_EPILOGUES) {
+        wrong(v, graph_epilogues, node, "%%%s has %d epilogues, more than %d", node->name, node->n_epilogue,
+              MOST_EPILOGUES);
+    }
     for (int k = 0; k < node->n_epilogue; k++) {
         const struct epilogue *epilogue = &node->epilogue[k];
         if ((unsigned)epilogue->op >= OP_COUNT || !epilogue_fits(node, epilogue)) {

@@ -64,7 +64,7 @@ struct lowering {
     int lanes, vectors; /* f32 in a register; registers a block */
     struct affine zero;
     struct buffer *out;
-    struct buffer *operand[4]; /* of the epilogues, in order; `out` itself where the sum is made in place */
+    struct buffer *operand[MOST_EPILOGUES]; /* of the epilogues, in order; `out` itself where the sum is made in place */
     bool flat;
     struct {
         const char *name;

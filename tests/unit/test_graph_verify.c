@@ -198,6 +198,15 @@ static void epilogue_of_other_shape(struct graph *g)
 {
     add_epilogue(g, NODE("layer1.0.add"), OP_add, NODE("conv1"));
 }
+static void too_many_epilogues(struct graph *g)
+{
+    struct node *conv = NODE("conv1");
+    conv->n_epilogue = MOST_EPILOGUES + 1;
+    conv->epilogue = NEW_ARRAY(g->arena, struct epilogue, conv->n_epilogue);
+    for (int i = 0; i < conv->n_epilogue; i++) {
+        conv->epilogue[i] = (struct epilogue){OP_relu, NULL};
+    }
+}
 static void epilogue_of_other_channels(struct graph *g)
 {
     add_epilogue(g, NODE("slice"), OP_mul, NODE("layer1.0.se.sigmoid"));
@@ -349,6 +358,7 @@ static const struct {
     M("graph_epilogues", epilogue_without_operand),
     M("graph_epilogues", epilogue_with_operand),
     M("graph_epilogues", epilogue_of_other_shape),
+    M("graph_epilogues", too_many_epilogues),
     M("graph_epilogues", epilogue_of_other_channels),
     M("graph_inputs", forget_input),
     M("graph_inputs", invent_input),
