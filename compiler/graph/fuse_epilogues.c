@@ -59,7 +59,8 @@ static bool can_absorb(const struct graph *g, const struct node *producer, const
                        const struct node *operand)
 {
     return role[producer->op] & PRODUCER && producer->n_epilogue + 2 <= MOST_EPILOGUES && /* a norm is two */
-           shape_equal(producer->type.shape, user->type.shape) && (!operand || is_operand(operand, user->type)) && node_uses(g, producer) == 1;
+           shape_equal(producer->type.shape, user->type.shape) && (!operand || is_operand(operand, user->type)) &&
+           node_uses(g, producer) == 1;
 }
 
 /* Which input of `user` absorbs it; -1: none. */
