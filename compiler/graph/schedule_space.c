@@ -390,9 +390,7 @@ struct local_cut {
 
 static struct local_cut local_cut(const struct node *n)
 {
-    return (struct local_cut){layout_blocks(n->type),
-                              layout_blocks(n->in[1]->type) / (n->attrs.kernel[0] * n->attrs.kernel[1]),
-                              n->type.shape.dim[1], n->type.shape.dim[2]};
+    return (struct local_cut){layout_blocks(n->type), local_period(n), n->type.shape.dim[1], n->type.shape.dim[2]};
 }
 
 static const char *local_fault(struct arena *a, const struct node *n, const struct target *t, const struct schedule *s)
