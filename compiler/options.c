@@ -15,19 +15,21 @@ static const struct command_row command_info[COMMAND_COUNT] = {
          "The output is what `PROG --weights-file=FILE` and a library's open take, for programs of any\n"
          "target: build them from the same FILE with the same -D options. Its head is text: `sed '/^end$/q' "
          "FILE`.\n"},
-    [COMMAND_EXPORT] =
-        {"export", "FILE[:NET]", "write the network with its weights as an ONNX model (opset 17); needs no clang",
-         "Other engines run it. Its inputs and outputs have the network's names, its initializers the checkpoint's; class\n"
-         "names and the way from a picture to the input are among its properties.\n"},
+    [COMMAND_EXPORT] = {"export", "FILE[:NET]",
+                        "write the network with its weights as an ONNX model (opset 17); needs no clang",
+                        "Other engines run it. Its inputs and outputs have the network's names, its initializers the "
+                        "checkpoint's; class\n"
+                        "names and the way from a picture to the input are among its properties.\n"},
     [COMMAND_CHECK] = {"check", "FILE[:NET]", "parse, elaborate and check shapes; write nothing", ""},
     [COMMAND_SHOW] = {"show", "FILE[:NET]", "the table of layers, the IR, the parameters, the buffer plan", ""},
     [COMMAND_RUN] = {"run", "FILE[:NET]", "run the reference interpreter (double, plain loops)",
                      "Input: `synthetic` (the rule of the golden values) or an .npy file. Writes the first output "
                      "as .npy, or all by name as .safetensors, in float64.\n"},
-    [COMMAND_TUNE] = {"tune", "FILE[:NET]", "measure schedules on this processor, for `build --tuned`",
-                      "Compiles kernels of the network's layers in many ways, measures them in turn on one thread and writes\n"
-                      "those that beat the model's choice by more than the noise. No weights are needed. Ctrl-C ends it early:\n"
-                      "what was found is written. Leave the machine alone meanwhile.\n"},
+    [COMMAND_TUNE] =
+        {"tune", "FILE[:NET]", "measure schedules on this processor, for `build --tuned`",
+         "Compiles kernels of the network's layers in many ways, measures them in turn on one thread and writes\n"
+         "those that beat the model's choice by more than the noise. No weights are needed. Ctrl-C ends it early:\n"
+         "what was found is written. Leave the machine alone meanwhile.\n"},
     [COMMAND_LIST] = {"list", "", "the networks that have a name, those of -I first of all",
                       "Such a name stands for its file: `netc show resnet50`.\n"},
     [COMMAND_PASS] = {"pass", "PASSES FILE",
@@ -115,7 +117,8 @@ static const struct option_row option_info[] = {
     {B | S | R | P | K | T, OPT_WINOGRAD, "winograd", "=auto|off|always",
      "3x3 convolutions by transformed tiles: where that is faster (default), nowhere, or wherever it can be"},
     {B | S | R | P | K | T, OPT_MAX_ERROR, "max-error", "=E",
-     "the error of a layer that is allowed for speed, relative to its largest output (default 5e-5; less makes tiles smaller)"},
+     "the error of a layer that is allowed for speed, relative to its largest output (default 5e-5; less makes tiles "
+     "smaller)"},
     {B, OPT_KIND, "kind", "=KIND",
      "exe (default); static, shared: a library with its header and pkg-config file; source: a folder of C that builds "
      "anywhere with make"},

@@ -133,10 +133,11 @@ static void put_forward(struct text *t, const struct program *p, const struct pr
     if (o->variant)
         put_forward_signature(t, "", name, ";\n");
     put_forward_signature(t, o->variant ? "" : "static ", name, "\n{\n");
-    text_add(t,
-             "    char *const %s = memory;\n    (void)%s, (void)w;\n\n#pragma omp parallel num_threads(threads)\n    {\n"
-             "        const uint32_t mode = flush_denormals();\n",
-             memory, memory);
+    text_add(
+        t,
+        "    char *const %s = memory;\n    (void)%s, (void)w;\n\n#pragma omp parallel num_threads(threads)\n    {\n"
+        "        const uint32_t mode = flush_denormals();\n",
+        memory, memory);
     for (const struct stage *s = p->stage; s; s = s->next)
         put_stage(t, p, n, s);
     text_add(t, "        restore_mode(mode);\n    }\n}\n");

@@ -52,7 +52,8 @@ bool winograd_can(const struct node *n)
 /* Multiply-adds that take as long as m's convolution of a group. */
 static double cost(const struct node *n, int m)
 {
-    const double a_weight = 30, input_4 = 430, output_4 = 340, input_2 = 190, output_2 = 110; /* multiply-adds in the time */
+    const double a_weight = 30, input_4 = 430, output_4 = 340, input_2 = 190,
+                 output_2 = 110; /* multiply-adds in the time */
     int64_t groups = n->attrs.groups, in = n->in[0]->type.shape.dim[0] / groups, out = n->type.shape.dim[0] / groups;
     int64_t oh = n->type.shape.dim[1], ow = n->type.shape.dim[2];
     double ins = (double)(ceiling(in, BLOCK) * BLOCK), outs = (double)(ceiling(out, BLOCK) * BLOCK);
@@ -169,18 +170,15 @@ void schedule_winograd(struct node *n, const struct pass_context *c)
     int64_t weights = points * d.ic * d.ob * BLOCK * 4, room = least(t->l2 * 3 / 8, MAX_LOCAL_BYTES);
     bool alone = d.groups > 1 || (weights <= t->l2 * 3 / 4 && (d.ib + BLOCKS) * row <= room);
     if (d.groups > 1 && weights > t->l2)
-        room = MAX_LOCAL_BYTES; /* each band meets all weights of its group, which come from beyond the cache: rather few bands */
+        room =
+            MAX_LOCAL_BYTES; /* each band meets all weights of its group, which come from beyond the cache: rather few bands */
     int64_t inputs = alone ? d.ib : 0, band = band_of(th, (inputs + BLOCKS) * row, room);
-    struct tile tile =
-        best_tile(band * tw, d.ob * a_block, a_block, MAX_LOCAL_BYTES / row - inputs, d.groups > 1, t);
+    struct tile tile = best_tile(band * tw, d.ob * a_block, a_block, MAX_LOCAL_BYTES / row - inputs, d.groups > 1, t);
     int64_t nb = tile.nv < a_block ? 1 : tile.nv / a_block;
     band = least(band, MAX_LOCAL_BYTES / ((inputs + nb) * row));
     struct schedule *s = &n->schedule;
-    *s = (struct schedule){.rows = (int)m,
-                           .cols = (int)tile.cols,
-                           .channels = (int)tile.nv * t->lanes,
-                           .band = (int)band,
-                           .prefetch = 1};
+    *s = (struct schedule){
+        .rows = (int)m, .cols = (int)tile.cols, .channels = (int)tile.nv * t->lanes, .band = (int)band, .prefetch = 1};
     if (d.groups > 1) {
         s->chunk = (int)chunk_of(d.groups, TASKS_WANTED);
     } else if (!alone) {

@@ -160,7 +160,8 @@ static struct spot element_spot(struct machine *m, const struct element_ref *ref
     while ((local ? m->kernel->local : m->kernel->buffer)[i] != ref->buffer) {
         i++;
     }
-    return spot_new(m, local ? m->local[i] : m->data[i], ref->buffer->name, ref->at, ref->buffer->rank, ref->buffer->dim, 1, width);
+    return spot_new(m, local ? m->local[i] : m->data[i], ref->buffer->name, ref->at, ref->buffer->rank,
+                    ref->buffer->dim, 1, width);
 }
 
 static float *reg_data(struct machine *m, const struct reg *reg, int64_t *floats)

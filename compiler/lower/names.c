@@ -145,8 +145,8 @@ const char *kernel_comment(struct arena *arena, const struct node *n)
     }
     const struct schedule *s = &n->schedule;
     if (n->algorithm == ALGORITHM_winograd) {
-        text_add(&t, "\nWinograd F(%dx%d,3x3), %d rows of tiles at a time; register tile %d tiles x %d channels", s->rows,
-                 s->rows, s->band, s->cols, s->channels);
+        text_add(&t, "\nWinograd F(%dx%d,3x3), %d rows of tiles at a time; register tile %d tiles x %d channels",
+                 s->rows, s->rows, s->band, s->cols, s->channels);
         return text_string(&t);
     }
     if (is_tiled(n) || n->algorithm == ALGORITHM_local) {

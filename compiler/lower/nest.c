@@ -263,8 +263,8 @@ static void zero_rows(struct lowering *l, struct affine block, int64_t first)
     end(l, y);
 }
 
-void store_border(struct lowering *l, struct affine block, int64_t blocks, struct affine first, int64_t rows, bool above,
-                  bool below, const struct affine *band)
+void store_border(struct lowering *l, struct affine block, int64_t blocks, struct affine first, int64_t rows,
+                  bool above, bool below, const struct affine *band)
 {
     int halo = l->node->type.layout.halo;
     if (!halo || l->out->dir == DIR_INOUT)

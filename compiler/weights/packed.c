@@ -8,8 +8,11 @@
 #include "lower/lower.h"
 #include "weights/weights.h"
 
-static const char *const kind_name[] = {
-    [PACK_PANELS] = "panels", [PACK_SPREAD] = "spread", [PACK_WINOGRAD] = "winograd", [PACK_VECTOR] = "vector", [PACK_PLAIN] = "plain"};
+static const char *const kind_name[] = {[PACK_PANELS] = "panels",
+                                        [PACK_SPREAD] = "spread",
+                                        [PACK_WINOGRAD] = "winograd",
+                                        [PACK_VECTOR] = "vector",
+                                        [PACK_PLAIN] = "plain"};
 
 /* A line has one line and a name has no blank, whatever somebody called a parameter. */
 static void put_escaped(struct text *t, const char *s, const char *escaped)
