@@ -29,7 +29,8 @@ static double most(double a, double b)
 static double step_cycles(int64_t cols, int64_t nv, const struct target *t)
 {
     double multiply = (double)(cols * nv) / 2, inputs = (double)cols / (t->by_lane ? t->lanes : 1);
-    double loads = (inputs + (double)nv) / 2;
+    /* a load takes more than its share of a cycle: with one vector of channels every multiply-add has one */
+    double loads = (inputs + (double)nv) * (t->by_lane || t->lanes == 1 ? 0.5 : 0.6);
     if (t->by_lane) {
         multiply += loads / 2; /* small cores are among them, which issue two instructions a cycle, of whatever kind */
     }

@@ -15,11 +15,11 @@
  *   layer1.1.conv2                 903,168  gconv3x3_64to64in8_14x14_relu__avx2_spread_1x8x8
  *   layer1.1.conv3               1,605,632  conv1x1_64to128_14x14_add_relu__avx2_1x5x16
  *   layer2.0.conv1               3,211,264  conv1x1_128to128_14x14_relu__avx2_1x5x16
- *   layer2.0.conv2                 903,168  gconv3x3s2_128to128in8_7x7_relu__avx2_1x7x8
+ *   layer2.0.conv2                 903,168  gconv3x3s2_128to128in8_7x7_relu__avx2_1x4x16
  *   layer2.0.conv3               1,605,632  conv1x1_128to256_7x7__avx2_6x16
- *   layer2.0.downsample.0        1,605,632  conv1x1s2_128to256_7x7_add_relu__avx2_1x7x8
- *   layer2.1.conv1               1,605,632  conv1x1_256to128_7x7_relu__avx2_1x7x8
- *   layer2.1.conv2                 903,168  gconv3x3_128to128in8_7x7_relu__avx2_1x7x8
+ *   layer2.0.downsample.0        1,605,632  conv1x1s2_128to256_7x7_add_relu__avx2_1x4x16
+ *   layer2.1.conv1               1,605,632  conv1x1_256to128_7x7_relu__avx2_1x4x16
+ *   layer2.1.conv2                 903,168  gconv3x3_128to128in8_7x7_relu__avx2_1x4x16
  *   layer2.1.conv3               1,605,632  conv1x1_128to256_7x7_add_relu__avx2_6x16
  *   global_avg_pool                      0  global_avg_pool_256x1x1__avx2
  *   fc                               2,560  linear_256to10__avx2_1x16
@@ -827,32 +827,67 @@ static kernel void conv1x1_128to128_14x14_relu__avx2_1x5x16(
 }
 
 /* v[oc,oy,ox] = b[oc] + sum_ic,ky,kx x[ic,2oy+1ky-1,2ox+1kx-1] * w[oc,ic,ky,kx] of its group; y = v | relu
- * tile 1 rows x 7 columns x 8 channels */
-static kernel void gconv3x3s2_128to128in8_7x7_relu__avx2_1x7x8(
+ * tile 1 rows x 4 columns x 16 channels */
+static kernel void gconv3x3s2_128to128in8_7x7_relu__avx2_1x4x16(
     const f32 x[restrict 8][16][16][16], const f32 w[restrict 8][1][3][3][16][16], const f32 b[restrict 128],
     f32 y[restrict 8][7][7][16], int c)
 {
-    for (int h = 0; h < 2; h++)
-        for (int q = 0; q < 7; q++) {
-            f32x8 acc[7][1];
-            unroll (int p = 0; p < 7; p++) {
-                acc[p][0] = load8(&b[16 * c + 8 * h]);
+    for (int q = 0; q < 7; q++) {
+        f32x8 acc[4][1][2];
+        unroll (int p = 0; p < 4; p++)
+            unroll (int u = 0; u < 2; u++) {
+                acc[p][0][u] = load8(&b[16 * c + 8 * u]);
             }
-            for (int ky = 0; ky < 3; ky++)
-                for (int kx = 0; kx < 3; kx++)
-                    for (int i = 0; i < 16; i++) {
-                        f32x8 wv[1][1];
-                        wv[0][0] = load8(&w[c][0][ky][kx][i][8 * h]);
-                        prefetch((const void *)((intptr_t)w + (c) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64 + (8 * h) * 4));
-                        unroll (int p = 0; p < 7; p++) {
-                            f32x8 xs = splat8(x[c][2 * q + ky][kx + 2 * p][i]);
-                            acc[p][0] = fma8(xs, wv[0][0], acc[p][0]);
+        unroll (int j = 0; j < 11; j++) {
+            prefetch2((const void *)((intptr_t)w + (c + 1) * 9216 + (22 * q + j) * 64));
+        }
+        for (int ky = 0; ky < 3; ky++)
+            for (int kx = 0; kx < 3; kx++)
+                for (int i = 0; i < 16; i++) {
+                    f32x8 wv[1][2];
+                    unroll (int u = 0; u < 2; u++) {
+                        wv[0][u] = load8(&w[c][0][ky][kx][i][8 * u]);
+                    }
+                    prefetch((const void *)((intptr_t)w + (c) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64));
+                    unroll (int p = 0; p < 4; p++) {
+                        f32x8 xs = splat8(x[c][2 * q + ky][kx + 2 * p][i]);
+                        unroll (int u = 0; u < 2; u++) {
+                            acc[p][0][u] = fma8(xs, wv[0][u], acc[p][0][u]);
                         }
                     }
-            unroll (int p = 0; p < 7; p++) {
-                store8(&y[c][q][p][8 * h], relu8(acc[p][0]));
+                }
+        unroll (int p = 0; p < 4; p++)
+            unroll (int u = 0; u < 2; u++) {
+                store8(&y[c][q][p][8 * u], relu8(acc[p][0][u]));
             }
+        f32x8 acc2[3][1][2];
+        unroll (int p = 0; p < 3; p++)
+            unroll (int u = 0; u < 2; u++) {
+                acc2[p][0][u] = load8(&b[16 * c + 8 * u]);
+            }
+        unroll (int j = 0; j < 11; j++) {
+            prefetch2((const void *)((intptr_t)w + (c + 1) * 9216 + (22 * q + j + 11) * 64));
         }
+        for (int ky = 0; ky < 3; ky++)
+            for (int kx = 0; kx < 3; kx++)
+                for (int i = 0; i < 16; i++) {
+                    f32x8 wv2[1][2];
+                    unroll (int u = 0; u < 2; u++) {
+                        wv2[0][u] = load8(&w[c][0][ky][kx][i][8 * u]);
+                    }
+                    prefetch((const void *)((intptr_t)w + (c) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64));
+                    unroll (int p = 0; p < 3; p++) {
+                        f32x8 xs2 = splat8(x[c][2 * q + ky][kx + 2 * p + 8][i]);
+                        unroll (int u = 0; u < 2; u++) {
+                            acc2[p][0][u] = fma8(xs2, wv2[0][u], acc2[p][0][u]);
+                        }
+                    }
+                }
+        unroll (int p = 0; p < 3; p++)
+            unroll (int u = 0; u < 2; u++) {
+                store8(&y[c][q][p + 4][8 * u], relu8(acc2[p][0][u]));
+            }
+    }
 }
 
 /* v[oc,oy,ox] = b[oc] + sum_ic x[ic,oy,ox] * w[oc,ic]; y = v
@@ -922,62 +957,137 @@ static kernel void conv1x1_128to256_7x7__avx2_6x16(
 }
 
 /* v[oc,oy,ox] = b[oc] + sum_ic x[ic,2oy,2ox] * w[oc,ic]; y = v + e | relu
- * tile 1 rows x 7 columns x 8 channels */
-static kernel void conv1x1s2_128to256_7x7_add_relu__avx2_1x7x8(
+ * tile 1 rows x 4 columns x 16 channels */
+static kernel void conv1x1s2_128to256_7x7_add_relu__avx2_1x4x16(
     const f32 x[restrict 8][14][14][16], const f32 w[restrict 16][8][16][16], const f32 b[restrict 256],
     f32 y[restrict 16][7][7][16], int c)
 {
-    for (int h = 0; h < 2; h++)
-        for (int q = 0; q < 7; q++) {
-            f32x8 acc[7][1];
-            unroll (int p = 0; p < 7; p++) {
-                acc[p][0] = load8(&b[16 * c + 8 * h]);
+    for (int q = 0; q < 7; q++) {
+        f32x8 acc[4][1][2];
+        unroll (int p = 0; p < 4; p++)
+            unroll (int u = 0; u < 2; u++) {
+                acc[p][0][u] = load8(&b[16 * c + 8 * u]);
                 prefetch(&y[c][q][p][0]);
             }
-            for (int ib = 0; ib < 8; ib++)
-                for (int i = 0; i < 16; i++) {
-                    prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (2 * q) * 896 + (2 * i) * 64));
-                    f32x8 wv[1][1];
-                    wv[0][0] = load8(&w[c][ib][i][8 * h]);
-                    prefetch((const void *)((intptr_t)w + (c) * 8192 + (ib) * 1024 + (i + 64) * 64 + (8 * h) * 4));
-                    unroll (int p = 0; p < 7; p++) {
-                        f32x8 xs = splat8(x[ib][2 * q][2 * p][i]);
-                        acc[p][0] = fma8(xs, wv[0][0], acc[p][0]);
+        for (int ib = 0; ib < 8; ib++) {
+            unroll (int j = 0; j < 2; j++) {
+                prefetch2((const void *)((intptr_t)w + (c + 1) * 8192 + (32 * q + 2 * ib + j) * 64));
+            }
+            for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (2 * q) * 896 + (2 * i) * 64));
+                f32x8 wv[1][2];
+                unroll (int u = 0; u < 2; u++) {
+                    wv[0][u] = load8(&w[c][ib][i][8 * u]);
+                }
+                prefetch((const void *)((intptr_t)w + (c) * 8192 + (ib) * 1024 + (i + 64) * 64));
+                unroll (int p = 0; p < 4; p++) {
+                    f32x8 xs = splat8(x[ib][2 * q][2 * p][i]);
+                    unroll (int u = 0; u < 2; u++) {
+                        acc[p][0][u] = fma8(xs, wv[0][u], acc[p][0][u]);
                     }
                 }
-            unroll (int p = 0; p < 7; p++) {
-                store8(&y[c][q][p][8 * h], relu8(acc[p][0] + load8(&y[c][q][p][8 * h])));
             }
         }
+        unroll (int p = 0; p < 4; p++)
+            unroll (int u = 0; u < 2; u++) {
+                store8(&y[c][q][p][8 * u], relu8(acc[p][0][u] + load8(&y[c][q][p][8 * u])));
+            }
+        f32x8 acc2[3][1][2];
+        unroll (int p = 0; p < 3; p++)
+            unroll (int u = 0; u < 2; u++) {
+                acc2[p][0][u] = load8(&b[16 * c + 8 * u]);
+                prefetch(&y[c][q][p + 4][0]);
+            }
+        for (int ib = 0; ib < 8; ib++) {
+            unroll (int j = 0; j < 2; j++) {
+                prefetch2((const void *)((intptr_t)w + (c + 1) * 8192 + (32 * q + 2 * ib + j + 16) * 64));
+            }
+            for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 12544 + (2 * q) * 896 + (2 * i + 8) * 64));
+                f32x8 wv2[1][2];
+                unroll (int u = 0; u < 2; u++) {
+                    wv2[0][u] = load8(&w[c][ib][i][8 * u]);
+                }
+                prefetch((const void *)((intptr_t)w + (c) * 8192 + (ib) * 1024 + (i + 64) * 64));
+                unroll (int p = 0; p < 3; p++) {
+                    f32x8 xs2 = splat8(x[ib][2 * q][2 * p + 8][i]);
+                    unroll (int u = 0; u < 2; u++) {
+                        acc2[p][0][u] = fma8(xs2, wv2[0][u], acc2[p][0][u]);
+                    }
+                }
+            }
+        }
+        unroll (int p = 0; p < 3; p++)
+            unroll (int u = 0; u < 2; u++) {
+                store8(&y[c][q][p + 4][8 * u], relu8(acc2[p][0][u] + load8(&y[c][q][p + 4][8 * u])));
+            }
+    }
 }
 
 /* v[oc,oy,ox] = b[oc] + sum_ic x[ic,oy,ox] * w[oc,ic]; y = v | relu
- * tile 1 rows x 7 columns x 8 channels */
-static kernel void conv1x1_256to128_7x7_relu__avx2_1x7x8(
+ * tile 1 rows x 4 columns x 16 channels */
+static kernel void conv1x1_256to128_7x7_relu__avx2_1x4x16(
     const f32 x[restrict 16][7][7][16], const f32 w[restrict 8][16][16][16], const f32 b[restrict 128],
     f32 y[restrict 8][9][9][16], int c)
 {
-    for (int h = 0; h < 2; h++)
-        for (int q = 0; q < 7; q++) {
-            f32x8 acc[7][1];
-            unroll (int p = 0; p < 7; p++) {
-                acc[p][0] = load8(&b[16 * c + 8 * h]);
+    for (int q = 0; q < 7; q++) {
+        f32x8 acc[4][1][2];
+        unroll (int p = 0; p < 4; p++)
+            unroll (int u = 0; u < 2; u++) {
+                acc[p][0][u] = load8(&b[16 * c + 8 * u]);
             }
-            for (int ib = 0; ib < 16; ib++)
-                for (int i = 0; i < 16; i++) {
-                    prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (q) * 448 + (i) * 64));
-                    f32x8 wv[1][1];
-                    wv[0][0] = load8(&w[c][ib][i][8 * h]);
-                    prefetch((const void *)((intptr_t)w + (c) * 16384 + (ib) * 1024 + (i + 64) * 64 + (8 * h) * 4));
-                    unroll (int p = 0; p < 7; p++) {
-                        f32x8 xs = splat8(x[ib][q][p][i]);
-                        acc[p][0] = fma8(xs, wv[0][0], acc[p][0]);
+        for (int ib = 0; ib < 16; ib++) {
+            unroll (int j = 0; j < 2; j++) {
+                prefetch2((const void *)((intptr_t)w + (c + 1) * 16384 + (64 * q + 2 * ib + j) * 64));
+            }
+            for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (q) * 448 + (i) * 64));
+                f32x8 wv[1][2];
+                unroll (int u = 0; u < 2; u++) {
+                    wv[0][u] = load8(&w[c][ib][i][8 * u]);
+                }
+                prefetch((const void *)((intptr_t)w + (c) * 16384 + (ib) * 1024 + (i + 64) * 64));
+                unroll (int p = 0; p < 4; p++) {
+                    f32x8 xs = splat8(x[ib][q][p][i]);
+                    unroll (int u = 0; u < 2; u++) {
+                        acc[p][0][u] = fma8(xs, wv[0][u], acc[p][0][u]);
                     }
                 }
-            unroll (int p = 0; p < 7; p++) {
-                store8(&y[c][q + 1][p + 1][8 * h], relu8(acc[p][0]));
             }
         }
+        unroll (int p = 0; p < 4; p++)
+            unroll (int u = 0; u < 2; u++) {
+                store8(&y[c][q + 1][p + 1][8 * u], relu8(acc[p][0][u]));
+            }
+        f32x8 acc2[3][1][2];
+        unroll (int p = 0; p < 3; p++)
+            unroll (int u = 0; u < 2; u++) {
+                acc2[p][0][u] = load8(&b[16 * c + 8 * u]);
+            }
+        for (int ib = 0; ib < 16; ib++) {
+            unroll (int j = 0; j < 2; j++) {
+                prefetch2((const void *)((intptr_t)w + (c + 1) * 16384 + (64 * q + 2 * ib + j + 32) * 64));
+            }
+            for (int i = 0; i < 16; i++) {
+                prefetch((const void *)((intptr_t)x + (ib + 1) * 3136 + (q) * 448 + (i + 4) * 64));
+                f32x8 wv2[1][2];
+                unroll (int u = 0; u < 2; u++) {
+                    wv2[0][u] = load8(&w[c][ib][i][8 * u]);
+                }
+                prefetch((const void *)((intptr_t)w + (c) * 16384 + (ib) * 1024 + (i + 64) * 64));
+                unroll (int p = 0; p < 3; p++) {
+                    f32x8 xs2 = splat8(x[ib][q][p + 4][i]);
+                    unroll (int u = 0; u < 2; u++) {
+                        acc2[p][0][u] = fma8(xs2, wv2[0][u], acc2[p][0][u]);
+                    }
+                }
+            }
+        }
+        unroll (int p = 0; p < 3; p++)
+            unroll (int u = 0; u < 2; u++) {
+                store8(&y[c][q + 1][p + 5][8 * u], relu8(acc2[p][0][u]));
+            }
+    }
     /* border */
     for (int hq = 0; hq < 7; hq++) {
         unroll (int hv = 0; hv < 2; hv++) {
@@ -998,32 +1108,67 @@ static kernel void conv1x1_256to128_7x7_relu__avx2_1x7x8(
 }
 
 /* v[oc,oy,ox] = b[oc] + sum_ic,ky,kx x[ic,1oy+1ky-1,1ox+1kx-1] * w[oc,ic,ky,kx] of its group; y = v | relu
- * tile 1 rows x 7 columns x 8 channels */
-static kernel void gconv3x3_128to128in8_7x7_relu__avx2_1x7x8(
+ * tile 1 rows x 4 columns x 16 channels */
+static kernel void gconv3x3_128to128in8_7x7_relu__avx2_1x4x16(
     const f32 x[restrict 8][9][9][16], const f32 w[restrict 8][1][3][3][16][16], const f32 b[restrict 128],
     f32 y[restrict 8][7][7][16], int c)
 {
-    for (int h = 0; h < 2; h++)
-        for (int q = 0; q < 7; q++) {
-            f32x8 acc[7][1];
-            unroll (int p = 0; p < 7; p++) {
-                acc[p][0] = load8(&b[16 * c + 8 * h]);
+    for (int q = 0; q < 7; q++) {
+        f32x8 acc[4][1][2];
+        unroll (int p = 0; p < 4; p++)
+            unroll (int u = 0; u < 2; u++) {
+                acc[p][0][u] = load8(&b[16 * c + 8 * u]);
             }
-            for (int ky = 0; ky < 3; ky++)
-                for (int kx = 0; kx < 3; kx++)
-                    for (int i = 0; i < 16; i++) {
-                        f32x8 wv[1][1];
-                        wv[0][0] = load8(&w[c][0][ky][kx][i][8 * h]);
-                        prefetch((const void *)((intptr_t)w + (c) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64 + (8 * h) * 4));
-                        unroll (int p = 0; p < 7; p++) {
-                            f32x8 xs = splat8(x[c][q + ky][kx + p][i]);
-                            acc[p][0] = fma8(xs, wv[0][0], acc[p][0]);
+        unroll (int j = 0; j < 11; j++) {
+            prefetch2((const void *)((intptr_t)w + (c + 1) * 9216 + (22 * q + j) * 64));
+        }
+        for (int ky = 0; ky < 3; ky++)
+            for (int kx = 0; kx < 3; kx++)
+                for (int i = 0; i < 16; i++) {
+                    f32x8 wv[1][2];
+                    unroll (int u = 0; u < 2; u++) {
+                        wv[0][u] = load8(&w[c][0][ky][kx][i][8 * u]);
+                    }
+                    prefetch((const void *)((intptr_t)w + (c) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64));
+                    unroll (int p = 0; p < 4; p++) {
+                        f32x8 xs = splat8(x[c][q + ky][kx + p][i]);
+                        unroll (int u = 0; u < 2; u++) {
+                            acc[p][0][u] = fma8(xs, wv[0][u], acc[p][0][u]);
                         }
                     }
-            unroll (int p = 0; p < 7; p++) {
-                store8(&y[c][q][p][8 * h], relu8(acc[p][0]));
+                }
+        unroll (int p = 0; p < 4; p++)
+            unroll (int u = 0; u < 2; u++) {
+                store8(&y[c][q][p][8 * u], relu8(acc[p][0][u]));
             }
+        f32x8 acc2[3][1][2];
+        unroll (int p = 0; p < 3; p++)
+            unroll (int u = 0; u < 2; u++) {
+                acc2[p][0][u] = load8(&b[16 * c + 8 * u]);
+            }
+        unroll (int j = 0; j < 11; j++) {
+            prefetch2((const void *)((intptr_t)w + (c + 1) * 9216 + (22 * q + j + 11) * 64));
         }
+        for (int ky = 0; ky < 3; ky++)
+            for (int kx = 0; kx < 3; kx++)
+                for (int i = 0; i < 16; i++) {
+                    f32x8 wv2[1][2];
+                    unroll (int u = 0; u < 2; u++) {
+                        wv2[0][u] = load8(&w[c][0][ky][kx][i][8 * u]);
+                    }
+                    prefetch((const void *)((intptr_t)w + (c) * 9216 + (ky) * 3072 + (kx) * 1024 + (i + 64) * 64));
+                    unroll (int p = 0; p < 3; p++) {
+                        f32x8 xs2 = splat8(x[c][q + ky][kx + p + 4][i]);
+                        unroll (int u = 0; u < 2; u++) {
+                            acc2[p][0][u] = fma8(xs2, wv2[0][u], acc2[p][0][u]);
+                        }
+                    }
+                }
+        unroll (int p = 0; p < 3; p++)
+            unroll (int u = 0; u < 2; u++) {
+                store8(&y[c][q][p + 4][8 * u], relu8(acc2[p][0][u]));
+            }
+    }
 }
 
 /* v[oc,oy,ox] = b[oc] + sum_ic x[ic,oy,ox] * w[oc,ic]; y = v + e | relu
@@ -1293,7 +1438,7 @@ static void forward(const char *w, void *memory, const float *const *input, floa
         for (struct part k = part(8); k.next < k.end; k.next++) {
             const int c = k.next;
             /* layer2.0.conv2, relu: 128x14x14 -> f32[128,7,7] c16 */
-            gconv3x3s2_128to128in8_7x7_relu__avx2_1x7x8((void *)(m + m_layer2_0_conv1),
+            gconv3x3s2_128to128in8_7x7_relu__avx2_1x4x16((void *)(m + m_layer2_0_conv1),
                 (void *)(w + w_layer2_0_conv2_w), (void *)(w + w_layer2_0_conv2_b), (void *)(m + m_layer2_0_conv2), c);
         }
 
@@ -1311,7 +1456,7 @@ static void forward(const char *w, void *memory, const float *const *input, floa
         for (struct part k = part(16); k.next < k.end; k.next++) {
             const int c = k.next;
             /* layer2.0.downsample.0, add layer2.0.conv3, relu: 128x14x14 -> f32[256,7,7] c16 */
-            conv1x1s2_128to256_7x7_add_relu__avx2_1x7x8((void *)(m + m_layer1_0_conv3),
+            conv1x1s2_128to256_7x7_add_relu__avx2_1x4x16((void *)(m + m_layer1_0_conv3),
                 (void *)(w + w_layer2_0_downsample_0_w), (void *)(w + w_layer2_0_downsample_0_b),
                 (void *)(m + m_layer2_0_conv3), c);
         }
@@ -1321,11 +1466,11 @@ static void forward(const char *w, void *memory, const float *const *input, floa
         for (struct part k = part(8); k.next < k.end; k.next++) {
             const int c = k.next;
             /* layer2.1.conv1, relu: 256x7x7 -> f32[128,7,7] c16 halo 1 */
-            conv1x1_256to128_7x7_relu__avx2_1x7x8((void *)(m + m_layer2_0_conv3), (void *)(w + w_layer2_1_conv1_w),
+            conv1x1_256to128_7x7_relu__avx2_1x4x16((void *)(m + m_layer2_0_conv3), (void *)(w + w_layer2_1_conv1_w),
                 (void *)(w + w_layer2_1_conv1_b), (void *)(m + m_layer2_1_conv1), c);
             /* layer2.1.conv2, relu: 128x7x7 -> f32[128,7,7] c16 */
-            gconv3x3_128to128in8_7x7_relu__avx2_1x7x8((void *)(m + m_layer2_1_conv1), (void *)(w + w_layer2_1_conv2_w),
-                (void *)(w + w_layer2_1_conv2_b), (void *)(m + m_layer2_1_conv2), c);
+            gconv3x3_128to128in8_7x7_relu__avx2_1x4x16((void *)(m + m_layer2_1_conv1),
+                (void *)(w + w_layer2_1_conv2_w), (void *)(w + w_layer2_1_conv2_b), (void *)(m + m_layer2_1_conv2), c);
         }
 
 #pragma omp barrier /* layer2.1.conv3 needs layer2.0.conv3 of other threads */

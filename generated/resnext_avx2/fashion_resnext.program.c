@@ -57,7 +57,7 @@ static void call(int layer, const char *w, void *workspace, const float *const *
             (void *)(w + w_layer2_0_conv1_b), (void *)(m + m_layer2_0_conv1), i);
         break;
     case 11:
-        gconv3x3s2_128to128in8_7x7_relu__avx2_1x7x8((void *)(m + m_layer2_0_conv1), (void *)(w + w_layer2_0_conv2_w),
+        gconv3x3s2_128to128in8_7x7_relu__avx2_1x4x16((void *)(m + m_layer2_0_conv1), (void *)(w + w_layer2_0_conv2_w),
             (void *)(w + w_layer2_0_conv2_b), (void *)(m + m_layer2_0_conv2), i);
         break;
     case 12:
@@ -65,16 +65,16 @@ static void call(int layer, const char *w, void *workspace, const float *const *
             (void *)(w + w_layer2_0_conv3_b), (void *)(m + m_layer2_0_conv3), i);
         break;
     case 13:
-        conv1x1s2_128to256_7x7_add_relu__avx2_1x7x8((void *)(m + m_layer1_0_conv3),
+        conv1x1s2_128to256_7x7_add_relu__avx2_1x4x16((void *)(m + m_layer1_0_conv3),
             (void *)(w + w_layer2_0_downsample_0_w), (void *)(w + w_layer2_0_downsample_0_b),
             (void *)(m + m_layer2_0_conv3), i);
         break;
     case 14:
-        conv1x1_256to128_7x7_relu__avx2_1x7x8((void *)(m + m_layer2_0_conv3), (void *)(w + w_layer2_1_conv1_w),
+        conv1x1_256to128_7x7_relu__avx2_1x4x16((void *)(m + m_layer2_0_conv3), (void *)(w + w_layer2_1_conv1_w),
             (void *)(w + w_layer2_1_conv1_b), (void *)(m + m_layer2_1_conv1), i);
         break;
     case 15:
-        gconv3x3_128to128in8_7x7_relu__avx2_1x7x8((void *)(m + m_layer2_1_conv1), (void *)(w + w_layer2_1_conv2_w),
+        gconv3x3_128to128in8_7x7_relu__avx2_1x4x16((void *)(m + m_layer2_1_conv1), (void *)(w + w_layer2_1_conv2_w),
             (void *)(w + w_layer2_1_conv2_b), (void *)(m + m_layer2_1_conv2), i);
         break;
     case 16:
@@ -139,7 +139,7 @@ static const struct netc_layer layers[] = {
      "layer2.0.conv1, relu: 128x14x14 -> f32[128,14,14] c16 halo 1",
      3211264, 100352, 66048, 131072,
      {NETC_WORKSPACE, m_layer2_0_conv1 + 0, 0, 3, {128, 14, 14}, 16, 1, 0}},
-    {"layer2.0.conv2", "gconv3x3s2_128to128in8_7x7_relu__avx2_1x7x8",
+    {"layer2.0.conv2", "gconv3x3s2_128to128in8_7x7_relu__avx2_1x4x16",
      "layer2.0.conv2, relu: 128x14x14 -> f32[128,7,7] c16",
      903168, 115200, 74240, 25088,
      {NETC_WORKSPACE, m_layer2_0_conv2 + 0, 0, 3, {128, 7, 7}, 16, 0, 0}},
@@ -147,15 +147,15 @@ static const struct netc_layer layers[] = {
      "layer2.0.conv3: 128x7x7 -> f32[256,7,7] c16",
      1605632, 25088, 132096, 50176,
      {NETC_WORKSPACE, m_layer2_0_conv3 + 0, 0, 3, {256, 7, 7}, 16, 0, 0}},
-    {"layer2.0.downsample.0", "conv1x1s2_128to256_7x7_add_relu__avx2_1x7x8",
+    {"layer2.0.downsample.0", "conv1x1s2_128to256_7x7_add_relu__avx2_1x4x16",
      "layer2.0.downsample.0, add layer2.0.conv3, relu: 128x14x14 -> f32[256,7,7] c16",
      1605632, 75264, 132096, 50176,
      {NETC_WORKSPACE, m_layer2_0_conv3 + 0, 0, 3, {256, 7, 7}, 16, 0, 0}},
-    {"layer2.1.conv1", "conv1x1_256to128_7x7_relu__avx2_1x7x8",
+    {"layer2.1.conv1", "conv1x1_256to128_7x7_relu__avx2_1x4x16",
      "layer2.1.conv1, relu: 256x7x7 -> f32[128,7,7] c16 halo 1",
      1605632, 50176, 131584, 41472,
      {NETC_WORKSPACE, m_layer2_1_conv1 + 0, 0, 3, {128, 7, 7}, 16, 1, 0}},
-    {"layer2.1.conv2", "gconv3x3_128to128in8_7x7_relu__avx2_1x7x8",
+    {"layer2.1.conv2", "gconv3x3_128to128in8_7x7_relu__avx2_1x4x16",
      "layer2.1.conv2, relu: 128x7x7 -> f32[128,7,7] c16",
      903168, 41472, 74240, 25088,
      {NETC_WORKSPACE, m_layer2_1_conv2 + 0, 0, 3, {128, 7, 7}, 16, 0, 0}},
