@@ -7,8 +7,10 @@ target, alone and in batches, with one thread and with two.
 """
 
 import json
+import os
 import re
 import struct
+import subprocess
 import sys
 import tempfile
 from functools import lru_cache
@@ -180,6 +182,25 @@ def check_names():
         raise Failure(got.err)
 
 
+def check_size():
+    """An executable without weights is below 1 MB, and a run keeps its weights once, its buffers, and 8 MB besides."""
+    with Folder() as folder:
+        plan = json.loads(expect_done(netc("show", "netdefs/resnet50.net", "--plan", "--json", binary=NETC), "netc show").out)
+        for where in ("inside", "outside"):
+            outside = [f"--weights-file={folder / 'weights'}"] if where == "outside" else []
+            program = folder / where
+            expect_done(netc("build", "netdefs/resnet50.net", "--weights=synthetic", *outside, "-o", program, binary=NETC, timeout=600), "netc build")
+            size = program.stat().st_size - (0 if outside else plan["weights_bytes"])
+            if size > 1_000_000:
+                raise Failure(f"the executable with its weights {where} has {size} bytes besides them")
+            child = subprocess.Popen([program, "--bench", "--runs=3", "--threads=2", *outside], stdout=subprocess.DEVNULL)
+            _, status, used = os.wait4(child.pid, 0)
+            child.returncode = status
+            allowed = plan["weights_bytes"] + 1.2 * plan["workspace_bytes"] + (8 << 20)
+            if status or used.ru_maxrss * 1024 > allowed:
+                raise Failure(f"with weights {where} it took {used.ru_maxrss * 1024} bytes of memory, {allowed:.0f} are allowed (status {status})")
+
+
 cases = []
 for target in TARGETS:
     for net in NETS if ALL or target == NATIVE else ("odd",):
@@ -187,5 +208,5 @@ for target in TARGETS:
     for net in NETS if ALL else ("odd",):
         cases.append((f"watch/{net} {target} in batches", lambda net=net, target=target: check_batch(net, target)))
 cases += [("watch/odd for several processors", lambda: check_variants("odd"))] if "x86-64-v3" in TARGETS else []
-cases += [("watch/res2net trace", lambda: check_trace("res2net")), ("watch/time", check_time), ("watch/names", check_names)]
+cases += [("watch/res2net trace", lambda: check_trace("res2net")), ("watch/time", check_time), ("watch/names", check_names), ("watch/size", check_size)]
 main(cases)
