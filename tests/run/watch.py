@@ -36,6 +36,7 @@ def test_profile_json():
                   f"{layer}")
             for got, wanted in ((layer["gflops"] * layer["ms"], 2e-6 * layer["macs"]),
                                 (layer["gigabytes_per_second"] * layer["ms"], 1e-6 * 3176 * batch),
+                                (layer["memory_share"] * value["memory_gigabytes_per_second"], layer["gigabytes_per_second"]),
                                 (layer["peak_share"] * value["peak_gflops"], layer["gflops"])):
                 check(abs(got / wanted - 1) < 1e-6, f"{layer}")
 
@@ -44,7 +45,8 @@ def test_profile_text():
     for arguments in (["--profile"], ["--bench", "--profile"], ["--profile", "--bench", "--top=2"]):
         lines = program("fake", *arguments, "--runs=5", "--threads=2").out.splitlines()
         check(re.search(r"2 threads, 5 runs", lines[0]) and "of the peak of" in lines[2], f"{lines}")
-        check(lines[4].split() == ["layer", "ms", "share", "GFLOP/s", "of", "peak", "MB", "GB/s", "kernel"], lines[4])
+        check(re.fullmatch(r"memory gives [\d.]+ GB/s, measured between the runs", lines.pop(3)), "memory")
+        check(lines[4].split() == ["layer", "ms", "share", "GFLOP/s", "of", "peak", "MB", "GB/s", "of", "memory", "kernel"], lines[4])
         check([line.split()[0] for line in lines[5:13]] == [*LAYERS, "waiting", "clock", "disturbed", "total"], f"{lines}")
         check([line.split()[-1] for line in lines[5:9]] == ["grid__scalar", "double__scalar", "sum_mod10__scalar", "finish__scalar"],
               f"{lines}")
