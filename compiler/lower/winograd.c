@@ -189,7 +189,9 @@ static void products(struct lowering *l, struct winograd *w, struct affine block
 
 static void one_tile(struct lowering *l, struct winograd *w, struct affine block, int64_t nb, const struct band *band)
 {
+    emit_comment(&l->build, "prod = xt * w, point by point");
     products(l, w, block, nb, band);
+    emit_comment(&l->build, "y = A^T prod A + b");
     struct affine v = loop(l, VAR_FOR, "v", nb);
     winograd_output(l, w, affine_add(block, v), v, band);
     end(l, v);
@@ -215,6 +217,7 @@ static void compute(struct lowering *l, struct winograd *w, const struct part *p
     }
     struct affine g = loop(l, VAR_FOR, "g", part->n), group = affine_add(part->first, g),
                   block = affine_scale(group, d->ob);
+    emit_comment(&l->build, "xt = B^T x B");
     struct affine ib = loop(l, VAR_FOR, "ib", d->ib);
     winograd_input(l, w, affine_add(affine_scale(group, d->ib), ib), ib, band);
     end(l, ib);
