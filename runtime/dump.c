@@ -160,12 +160,12 @@ static void run_layer(const struct session *session, const struct netc_stage *st
     const int tasks = batch_tasks(stage);
 #pragma omp parallel num_threads(threads)
     {
-        const uint32_t mode = flush_denormals();
+        const uint32_t mode = network.variant->enter();
 #pragma omp for schedule(static)
         for (int task = 0; task < tasks; task++) {
             run_task(session, stage, layer, task);
         }
-        restore_mode(mode);
+        network.variant->leave(mode);
     }
 }
 

@@ -77,6 +77,9 @@ struct netc_variant { /* the network for one processor */
     /* Task i, j of a layer for image n, whose workspace this is. */
     void (*call)(int layer, const char *weights, void *workspace, const float *const *input, float *const *output,
                  int n, int i, int j);
+    /* Around calls, on their thread: the mode in which `run` computes (numbers below 2^-126 are zero). enter gives leave the one of before. */
+    uint32_t (*enter)(void);
+    void (*leave)(uint32_t mode);
     /* One slice (about 0.1 ms) of multiply-adds on this thread in the vectors of the target; returns the floating-point
      * operations it did. */
     double (*peak_slice)(void);

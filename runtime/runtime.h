@@ -242,11 +242,6 @@ double clock_cost(void); /* seconds that one reading takes */
 /* How many readings stand in the busy time of each layer of a stage. */
 int64_t clock_readings(const struct watch *, const struct netc_stage *);
 
-/* The mode in which the network computes, for those who call its layers one by one: numbers below 2^-126 count as zero. Returns the
- * mode of before, for restore_mode(). */
-uint32_t flush_denormals(void); /* watch.c */
-void restore_mode(uint32_t);
-
 /* ---- profile.c: what many watched runs tell; trace.c: one of them, as a file ---- */
 struct profile {
     struct watch watch;

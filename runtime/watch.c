@@ -179,45 +179,18 @@ static void add_up(struct watch *watch)
     }
 }
 
-uint32_t flush_denormals(void)
-{
-#if defined(__SSE2__)
-    const uint32_t mode = __builtin_ia32_stmxcsr();
-    __builtin_ia32_ldmxcsr(mode | 0x8040); /* FTZ, DAZ */
-    return mode;
-#elif defined(__aarch64__)
-    uint64_t mode;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
-    __asm__ volatile("msr fpcr, %0" : : "r"(mode | 1u << 24)); /* FZ */
-    return (uint32_t)mode;
-#else
-    return 0;
-#endif
-}
-
-void restore_mode(uint32_t mode)
-{
-#if defined(__SSE2__)
-    __builtin_ia32_ldmxcsr(mode);
-#elif defined(__aarch64__)
-    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)mode));
-#else
-    (void)mode;
-#endif
-}
-
 void watch_run(struct watch *watch, const struct session *session)
 {
     watch->begin = now();
 #pragma omp parallel num_threads(watch->threads)
     {
         const int me = omp_get_thread_num(), all = omp_get_num_threads();
-        const uint32_t mode = flush_denormals();
+        const uint32_t mode = network.variant->enter();
         struct thread thread = enter(watch, me, all);
         for (int s = 0; s < network.variant->n_stage; s++) {
             run_stage(&thread, session, s, me, all);
         }
-        restore_mode(mode);
+        network.variant->leave(mode);
         watch->last[me] = thread.clock;
         if (watch->event) {
             watch->count[me] = thread.event - (watch->event + watch->first[me]);

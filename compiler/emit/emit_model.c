@@ -237,7 +237,8 @@ static void emit_variant(struct text *t, const struct program *p, const struct e
         t,
         "    .target = \"%s\", .workspace_bytes = IMAGE_BYTES,\n    .layer = layers, .n_layer = %d, .stage = stages, "
         ".n_stage = %d,\n    .view = %s, .n_view = %zu,\n"
-        "    .lacks = lacks, .run = %s, .call = call, .peak_slice = peak_slice,\n};\n",
+        "    .lacks = lacks, .run = %s, .call = call, .enter = flush_denormals, .leave = restore_mode,\n"
+        "    .peak_slice = peak_slice,\n};\n",
         p->target->name, n_layer, n_stage, p->n_view ? "views" : "NULL", p->n_view, forward_name(t->arena, p, o));
 }
 

@@ -85,17 +85,6 @@ static struct order order_of_weights(struct graph *g, const struct node *conv)
     return (struct order){row, n, NULL};
 }
 
-static struct node *add_before(struct graph *g, struct pass_context *context, struct node *at, enum op op,
-                               struct node *const *in, int n_in, const struct attrs *attrs)
-{
-    struct node *fresh = graph_add(g, context->diags, op, in, n_in, attrs, at->path, NULL, at->origin);
-    if (fresh) {
-        fresh->source = at->source;
-        graph_insert_before(g, at, fresh);
-    }
-    return fresh;
-}
-
 static const char *free_name(struct graph *g, const char *name)
 {
     while (graph_find_param(g, name)) {
@@ -128,13 +117,13 @@ static struct node *take_weights(struct graph *g, struct pass_context *context, 
     struct shape w = conv->in[1]->type.shape;
     struct attrs to_rows = {.shape = {3, {w.dim[0] * w.dim[1], w.dim[2], w.dim[3]}}}, list = {.shape = {1, {order.n}}};
     struct node *in[2];
-    in[0] = add_before(g, context, conv, OP_reshape, &conv->in[1], 1, &to_rows);
-    in[1] = add_before(g, context, conv, OP_constant, NULL, 0, &list);
+    in[0] = graph_add_before(g, context->diags, conv, OP_reshape, &conv->in[1], 1, &to_rows);
+    in[1] = graph_add_before(g, context->diags, conv, OP_constant, NULL, 0, &list);
     if (!in[0] || !in[1]) {
         return NULL;
     }
     in[1]->value = order.row;
-    return add_before(g, context, conv, OP_take, in, 2, &(struct attrs){0});
+    return graph_add_before(g, context->diags, conv, OP_take, in, 2, &(struct attrs){0});
 }
 
 struct made_by { /* weights: rescale of a convolution by its own moments */
@@ -178,9 +167,11 @@ static bool pack_weights(struct graph *g, struct pass_context *context, struct n
     conv.out = order.n;
     scale.groups = order.n / taps;
     scale.interleave = least(scale.groups, BLOCK);
-    struct node *c = add_before(g, context, m->conv, OP_conv, m->conv->in, 1, &conv);
-    struct node *moments = c ? add_before(g, context, m->scale, OP_moments, &c, 1, &(struct attrs){0}) : NULL;
-    struct node *s = moments ? add_before(g, context, m->scale, OP_group_scale, &moments, 1, &scale) : NULL;
+    struct node *c = graph_add_before(g, context->diags, m->conv, OP_conv, m->conv->in, 1, &conv);
+    struct node *moments =
+        c ? graph_add_before(g, context->diags, m->scale, OP_moments, &c, 1, &(struct attrs){0}) : NULL;
+    struct node *s =
+        moments ? graph_add_before(g, context->diags, m->scale, OP_group_scale, &moments, 1, &scale) : NULL;
     if (!s) {
         return false;
     }

@@ -16,15 +16,6 @@
 
 enum { TASKS_WANTED = 8, MAX_COLS = 28, LATENCY = 4, MAX_STREAM = 64 };
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-static double most(double a, double b)
-{
-    return a > b ? a : b;
-}
-
 /* Cycles of one step of the reduction of a tile of `cols` positions and `nv` vectors. */
 static double step_cycles(int64_t cols, int64_t nv, const struct target *t)
 {
@@ -35,7 +26,7 @@ static double step_cycles(int64_t cols, int64_t nv, const struct target *t)
         multiply += loads / 2; /* small cores are among them, which issue two instructions a cycle, of whatever kind */
     }
     double stream = (double)(nv * t->lanes * 4) / 40; /* weights come from the second-level cache, never quite hidden */
-    return most(most(multiply, loads), most(stream, LATENCY)) + stream / 4;
+    return most_of(most_of(multiply, loads), most_of(stream, LATENCY)) + stream / 4;
 }
 
 /* All tiles of one row of `positions`. */
@@ -64,7 +55,7 @@ static struct tile best_tile(int64_t rows, int64_t positions, int64_t vectors, i
             break;
         if (even && vectors % nv)
             continue;
-        for (int64_t cols = 1; cols <= least(positions, MAX_COLS); cols++) {
+        for (int64_t cols = 1; cols <= least_of(positions, MAX_COLS); cols++) {
             if (cols * nv + nv + (t->by_lane ? cols + 1 : 1) > t->registers)
                 break;
             int64_t full = vectors / nv, rest = vectors % nv;
@@ -95,8 +86,7 @@ static int64_t choose_band(int64_t rows, int64_t wanted)
     return best;
 }
 
-/* The largest number of units a task so that there are enough tasks. */
-static int64_t choose_chunk(int64_t units, int64_t wanted)
+int64_t choose_chunk(int64_t units, int64_t wanted)
 {
     int64_t best = 1;
     for (int64_t chunk = 1; chunk <= units; chunk++)
@@ -195,7 +185,7 @@ static void spread_bands(struct schedule *s, int64_t height, int64_t wanted)
     for (int64_t band = 1; band <= height; band++) {
         if (height % band || height / band < wanted)
             continue;
-        int rows = (int)least(most, band);
+        int rows = (int)least_of(most, band);
         while (band % rows)
             rows--;
         if (rows < s->rows)
@@ -216,8 +206,8 @@ static void schedule_spread(struct node *n, const struct target *t)
                                                         : 8,
                            .channels = t->lanes,
                            .chunk = 1};
-    s->rows = (int)least(s->rows, d.oh);
-    s->cols = (int)least(s->cols, d.ow);
+    s->rows = (int)least_of(s->rows, d.oh);
+    s->cols = (int)least_of(s->cols, d.ow);
     s->band = (int)d.oh;
     if (d.ob < TASKS_WANTED)
         spread_bands(s, d.oh, (TASKS_WANTED + d.ob - 1) / d.ob);
@@ -242,9 +232,9 @@ static void schedule_local(struct node *n, const struct target *t)
         band = rows;
         units = choose_chunk(same, TASKS_WANTED);
     }
-    int64_t tile = divisor(units, least(units, 4));
+    int64_t tile = divisor(units, least_of(units, 4));
     n->schedule = (struct schedule){.rows = 1,
-                                    .cols = (int)least(t->registers / 2 / tile, n->type.shape.dim[2]),
+                                    .cols = (int)least_of(t->registers / 2 / tile, n->type.shape.dim[2]),
                                     .channels = (int)(tile * BLOCK),
                                     .band = (int)band,
                                     .chunk = (int)(units < same ? units * period : 0)};
@@ -254,9 +244,9 @@ static void schedule_local(struct node *n, const struct target *t)
 /* A tile of columns x kernels; a row of the result and a block of channels are a task. */
 static void schedule_each(struct node *n, const struct target *t)
 {
-    int64_t kernels = divisor(n->type.shape.dim[2], least(n->type.shape.dim[2], 4));
+    int64_t kernels = divisor(n->type.shape.dim[2], least_of(n->type.shape.dim[2], 4));
     n->schedule = (struct schedule){.rows = (int)kernels,
-                                    .cols = (int)least((t->registers - kernels - 1) / kernels, 7),
+                                    .cols = (int)least_of((t->registers - kernels - 1) / kernels, 7),
                                     .channels = BLOCK,
                                     .band = 1};
 }

@@ -69,12 +69,7 @@ static struct node *add_reshape(struct graph *g, struct pass_context *context, s
                                 struct node *at)
 {
     struct attrs attrs = {.shape = shape};
-    struct node *fresh = graph_add(g, context->diags, OP_reshape, &of, 1, &attrs, at->path, NULL, at->origin);
-    if (fresh) {
-        fresh->source = at->source;
-        graph_insert_before(g, at, fresh);
-    }
-    return fresh;
+    return graph_add_before(g, context->diags, at, OP_reshape, &of, 1, &attrs);
 }
 
 /* The sum, and reshapes of it to channels again, are `conv`. */

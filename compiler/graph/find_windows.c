@@ -58,17 +58,6 @@ static bool match(const struct graph *g, const struct node *sum, struct windows 
     return false;
 }
 
-static struct node *add_before(struct graph *g, struct pass_context *context, struct node *at, enum op op,
-                               struct node *const *in, int n_in, const struct attrs *attrs)
-{
-    struct node *fresh = graph_add(g, context->diags, op, in, n_in, attrs, at->path, NULL, at->origin);
-    if (fresh) {
-        fresh->source = at->source;
-        graph_insert_before(g, at, fresh);
-    }
-    return fresh;
-}
-
 static bool replace(struct graph *g, struct pass_context *context, struct node *sum, const struct windows *w)
 {
     struct attrs a = w->unfold->attrs, border = {.pad = {a.pad[0], a.pad[1]}};
@@ -81,12 +70,12 @@ static bool replace(struct graph *g, struct pass_context *context, struct node *
                           .dilation = {a.dilation[0], a.dilation[1]},
                           .groups = whole.dim[0]};
     if (a.pad[0] || a.pad[1]) {
-        in[0] = add_before(g, context, sum, OP_pad, in, 1, &border);
+        in[0] = graph_add_before(g, context->diags, sum, OP_pad, in, 1, &border);
     }
-    in[1] = in[0] ? add_before(g, context, sum, OP_reshape, in + 1, 1, w->dot ? &map : &rows) : NULL;
+    in[1] = in[0] ? graph_add_before(g, context->diags, sum, OP_reshape, in + 1, 1, w->dot ? &map : &rows) : NULL;
     struct node *made =
-        in[1] ? add_before(g, context, sum, w->dot ? OP_window_dot : OP_window_mix, in, 2, &attrs) : NULL;
-    struct node *shaped = made ? add_before(g, context, sum, OP_reshape, &made, 1, &back) : NULL;
+        in[1] ? graph_add_before(g, context->diags, sum, w->dot ? OP_window_dot : OP_window_mix, in, 2, &attrs) : NULL;
+    struct node *shaped = made ? graph_add_before(g, context->diags, sum, OP_reshape, &made, 1, &back) : NULL;
     if (shaped) {
         graph_replace(g, sum, shaped);
         pass_note(context, "find_windows: %s takes windows %lldx%lld of %lld channels as they lie", made->name,

@@ -326,6 +326,17 @@ void graph_insert_before(struct graph *graph, struct node *at, struct node *fres
     renumber(graph);
 }
 
+struct node *graph_add_before(struct graph *graph, struct diags *diags, struct node *at, enum op op,
+                              struct node *const *in, int n_in, const struct attrs *attrs)
+{
+    struct node *fresh = graph_add(graph, diags, op, in, n_in, attrs, at->path, NULL, at->origin);
+    if (fresh) {
+        fresh->source = at->source;
+        graph_insert_before(graph, at, fresh);
+    }
+    return fresh;
+}
+
 bool node_is_number(const struct node *node)
 {
     return node->op == OP_constant && shape_elements(node->type.shape) == 1;

@@ -260,6 +260,9 @@ void graph_replace(struct graph *, struct node *old, struct node *with);
 void graph_remove_dead(struct graph *);
 /* Order only: `fresh`, usually just made by graph_add and so the last one, moves before `at`. */
 void graph_insert_before(struct graph *, struct node *at, struct node *fresh);
+/* graph_add of what `at` becomes: its path and its place in the source, just before it. */
+struct node *graph_add_before(struct graph *, struct diags *, struct node *at, enum op, struct node *const *in, int n_in,
+                              const struct attrs *);
 struct node *graph_find_node(const struct graph *, const char *name); /* among the nodes that are still there */
 const char *node_source(struct arena *, const struct node *);         /* "blocks/stems.net:5"; "" where unknown */
 void **name_map_get(const struct name_map *, const char *name);       /* NULL: not there */

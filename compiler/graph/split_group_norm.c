@@ -15,22 +15,12 @@
 
 #include <string.h>
 
-static struct node *add_before(struct graph *g, struct pass_context *context, struct node *norm, enum op op,
-                               struct node *in, const struct attrs *attrs)
-{
-    struct node *fresh = graph_add(g, context->diags, op, &in, 1, attrs, norm->path, NULL, norm->origin);
-    if (fresh) {
-        fresh->source = norm->source;
-        graph_insert_before(g, norm, fresh);
-    }
-    return fresh;
-}
-
 static bool split(struct graph *g, struct pass_context *context, struct node *norm)
 {
     struct attrs attrs = {.groups = norm->attrs.groups, .interleave = 1, .eps = norm->attrs.eps};
-    struct node *moments = add_before(g, context, norm, OP_moments, norm->in[0], &(struct attrs){0});
-    struct node *scale = moments ? add_before(g, context, norm, OP_group_scale, moments, &attrs) : NULL;
+    struct node *moments = graph_add_before(g, context->diags, norm, OP_moments, norm->in, 1, &(struct attrs){0});
+    struct node *scale =
+        moments ? graph_add_before(g, context->diags, norm, OP_group_scale, &moments, 1, &attrs) : NULL;
     if (!scale) {
         return false;
     }

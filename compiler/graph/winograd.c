@@ -19,16 +19,6 @@
 
 const double winograd_default_error = 5e-5;
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static double most(double a, double b)
-{
-    return a > b ? a : b;
-}
-
 static int64_t ceiling(int64_t a, int64_t b)
 {
     return (a + b - 1) / b;
@@ -62,7 +52,7 @@ static double cost(const struct node *n, int m)
     double transform = m == 4   ? tiles * (ins * input_4 + outs * output_4)
                        : m == 2 ? tiles * (ins * input_2 + outs * output_2)
                                 : 0;
-    return most(multiply, weights) + (multiply < weights ? multiply : weights) / 4 + transform;
+    return most_of(multiply, weights) + (multiply < weights ? multiply : weights) / 4 + transform;
 }
 
 double winograd_error(int m, int64_t channels)
@@ -114,7 +104,7 @@ static double step_cycles(int64_t cols, int64_t nv, const struct target *t)
     double inputs = (double)cols / (t->by_lane ? t->lanes : 1), multiply = (double)(cols * nv) / 2;
     if (t->by_lane)
         multiply += (inputs + (double)nv) / 4; /* see choose_schedule.c */
-    return most(most(multiply, (inputs + (double)nv) * 0.6), 4) + (double)(nv * t->lanes) / 40;
+    return most_of(most_of(multiply, (inputs + (double)nv) * 0.6), 4) + (double)(nv * t->lanes) / 40;
 }
 
 /* The best register tile for `tiles` tiles and `vectors` vectors of channels a group; `a_block` vectors make a block. */
@@ -122,10 +112,10 @@ static struct tile best_tile(int64_t tiles, int64_t vectors, int64_t a_block, in
                              const struct target *t)
 {
     struct tile best = {.cycles = 1e300};
-    for (int64_t nv = 1; nv <= least(8, most_blocks * a_block) && nv <= vectors; nv++) {
+    for (int64_t nv = 1; nv <= least_of(8, most_blocks * a_block) && nv <= vectors; nv++) {
         if ((nv < a_block ? a_block % nv : nv % a_block) != 0 || (even && vectors % nv))
             continue;
-        for (int64_t cols = 1; cols <= least(tiles, 28); cols++) {
+        for (int64_t cols = 1; cols <= least_of(tiles, 28); cols++) {
             if (cols * nv + nv + (t->by_lane ? cols + 1 : 1) > t->registers)
                 break;
             struct cover c = cover(tiles, cols);
@@ -140,20 +130,10 @@ static struct tile best_tile(int64_t tiles, int64_t vectors, int64_t a_block, in
     return best;
 }
 
-/* As many units a task as leave `wanted` tasks; a divisor. */
-static int64_t chunk_of(int64_t units, int64_t wanted)
-{
-    int64_t best = 1;
-    for (int64_t chunk = 1; chunk <= units; chunk++)
-        if (units % chunk == 0 && units / chunk >= wanted)
-            best = chunk;
-    return best;
-}
-
 /* The most rows of tiles, of `rows` of them, whose scratch of `bytes` each is at most `room`; even bands if there are nearly as good. */
 static int64_t band_of(int64_t rows, int64_t bytes, int64_t room)
 {
-    int64_t most_rows = room / bytes < 1 ? 1 : least(room / bytes, rows), bands = ceiling(rows, most_rows);
+    int64_t most_rows = room / bytes < 1 ? 1 : least_of(room / bytes, rows), bands = ceiling(rows, most_rows);
     for (int64_t band = most_rows; 2 * band > most_rows; band--)
         if (rows % band == 0)
             return band;
@@ -167,7 +147,7 @@ void schedule_winograd(struct node *n, const struct pass_context *c)
     struct conv_dims d = conv_dims(n);
     int64_t m = winograd_size(n, c), a_block = BLOCK / t->lanes, points = (m + 2) * (m + 2);
     int64_t th = ceiling(d.oh, m), tw = ceiling(d.ow, m), row = points * tw * BLOCK * 4; /* of a block */
-    int64_t weights = points * d.ic * d.ob * BLOCK * 4, room = least(t->l2 * 3 / 8, MAX_LOCAL_BYTES);
+    int64_t weights = points * d.ic * d.ob * BLOCK * 4, room = least_of(t->l2 * 3 / 8, MAX_LOCAL_BYTES);
     bool alone = d.groups > 1 || (weights <= t->l2 * 3 / 4 && (d.ib + BLOCKS) * row <= room);
     if (d.groups > 1 && weights > t->l2)
         room =
@@ -175,14 +155,14 @@ void schedule_winograd(struct node *n, const struct pass_context *c)
     int64_t inputs = alone ? d.ib : 0, band = band_of(th, (inputs + BLOCKS) * row, room);
     struct tile tile = best_tile(band * tw, d.ob * a_block, a_block, MAX_LOCAL_BYTES / row - inputs, d.groups > 1, t);
     int64_t nb = tile.nv < a_block ? 1 : tile.nv / a_block;
-    band = least(band, MAX_LOCAL_BYTES / ((inputs + nb) * row));
+    band = least_of(band, MAX_LOCAL_BYTES / ((inputs + nb) * row));
     struct schedule *s = &n->schedule;
     *s = (struct schedule){
         .rows = (int)m, .cols = (int)tile.cols, .channels = (int)tile.nv * t->lanes, .band = (int)band, .prefetch = 1};
     if (d.groups > 1) {
-        s->chunk = (int)chunk_of(d.groups, TASKS_WANTED);
+        s->chunk = (int)choose_chunk(d.groups, TASKS_WANTED);
     } else if (!alone) {
-        s->chunk = d.ob % nb ? 1 : (int)chunk_of(d.ob / nb, 2 * TASKS_WANTED);
-        s->depth = (int)chunk_of(d.ib, TASKS_WANTED);
+        s->chunk = d.ob % nb ? 1 : (int)choose_chunk(d.ob / nb, 2 * TASKS_WANTED);
+        s->depth = (int)choose_chunk(d.ib, TASKS_WANTED);
     }
 }

@@ -79,6 +79,14 @@ static inline int64_t least_of(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static inline double most_of(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* The largest number of units a task, a divisor, so that there are enough tasks: graph/choose_schedule.c. */
+int64_t choose_chunk(int64_t units, int64_t wanted);
+
 /* Extents cut into `n` tiles of `size` and then `n_less` of size - 1: as even as it gets. */
 struct cover {
     int64_t n, size, n_less;

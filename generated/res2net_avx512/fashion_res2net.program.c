@@ -354,7 +354,8 @@ static const struct netc_variant variant = {
     .target = "x86-64-v4", .workspace_bytes = IMAGE_BYTES,
     .layer = layers, .n_layer = 32, .stage = stages, .n_stage = 20,
     .view = views, .n_view = 18,
-    .lacks = lacks, .run = forward, .call = call, .peak_slice = peak_slice,
+    .lacks = lacks, .run = forward, .call = call, .enter = flush_denormals, .leave = restore_mode,
+    .peak_slice = peak_slice,
 };
 
 static const struct netc_picture_step steps_0[] = {

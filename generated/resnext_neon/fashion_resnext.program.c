@@ -206,7 +206,8 @@ static const struct netc_variant variant = {
     .target = "aarch64", .workspace_bytes = IMAGE_BYTES,
     .layer = layers, .n_layer = 20, .stage = stages, .n_stage = 13,
     .view = views, .n_view = 2,
-    .lacks = lacks, .run = forward, .call = call, .peak_slice = peak_slice,
+    .lacks = lacks, .run = forward, .call = call, .enter = flush_denormals, .leave = restore_mode,
+    .peak_slice = peak_slice,
 };
 
 static const struct netc_picture_step steps_0[] = {
