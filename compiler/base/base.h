@@ -119,6 +119,8 @@ void diag_warning(struct diags *, enum check, struct span, const char *format, .
 /* Belongs to the diagnostic before it. */
 void diag_note(struct diags *, struct span, const char *format, ...) PRINTF(3, 4);
 int diag_errors(const struct diags *); /* how many errors so far */
+/* The first error as one line, "FILE:LINE:COLUMN: message" without its notes, in the arena; NULL: there is none. */
+const char *diag_first(const struct diags *, struct arena *, enum check *);
 void diag_print(struct diags *, FILE *); /* prints what was not printed yet: file:line:col, source line, carets */
 
 #endif

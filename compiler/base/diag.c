@@ -324,6 +324,23 @@ static void print_head(FILE *out, struct span span, const char *path, enum sever
     fprintf(out, "%s: ", severity_text[severity]);
 }
 
+const char *diag_first(const struct diags *diags, struct arena *arena, enum check *check)
+{
+    size_t i = 0;
+    while (i < diags->count && diags->diag[i].severity != SEVERITY_ERROR)
+        i++;
+    if (i == diags->count)
+        return NULL;
+    const struct diag *diag = &diags->diag[i];
+    const struct source *source = source_get(diag->span.file);
+    int line, column;
+    *check = diag->check;
+    if (!source)
+        return arena_printf(arena, "%s%s%s", diag->path ? diag->path : "", diag->path ? ": " : "", diag->message);
+    source_place(diag->span, &line, &column);
+    return arena_printf(arena, "%s:%d:%d: %s", source->shown, line, column, diag->message);
+}
+
 static void print_site(FILE *out, const struct site *site)
 {
     print_head(out, site->call, NULL, SEVERITY_NOTE);

@@ -163,8 +163,7 @@ static bool check_missing(struct elaborator *e, struct frame *frame, const struc
     return true;
 }
 
-static void add_binding(struct elaborator *e, struct frame *frame, const char *name, struct value value,
-                        struct span span)
+void bind_name(struct elaborator *e, struct frame *frame, const char *name, struct value value, struct span span)
 {
     struct binding *binding = NEW(e->module, struct binding);
     *binding = (struct binding){name, value, span, false, frame->scope->first};
@@ -186,7 +185,7 @@ static bool fill(struct elaborator *e, struct frame *callee, const struct bound 
             return false;
         }
         value = value.cause ? value : value_named(e->module, value, param->text, all[i].span);
-        add_binding(e, callee, param->text, value, all[i].span);
+        bind_name(e, callee, param->text, value, all[i].span);
     }
     return true;
 }
@@ -199,13 +198,23 @@ static struct value run_operator(struct elaborator *e, struct frame *frame, cons
     struct argument all[8] = {{.given = false}};
     scope_open(e, &callee);
     for (int i = 0; i < item->n_input; i++) {
-        add_binding(e, &callee, item->inputs->child[i]->text, input[i], at->span);
+        bind_name(e, &callee, item->inputs->child[i]->text, input[i], at->span);
     }
     if (!fill(e, &callee, bound, all)) {
         return ERROR_VALUE;
     }
     struct call call = {e, frame, item, at, path, labelled, input, all, bound->rest};
     return item->build(&call);
+}
+
+/* Answers what is asked of the net that is elaborated, as far as its parameters tell it. False: it is not wanted. */
+static bool asked_for(struct elaborator *e, const struct item *net, const struct argument *all)
+{
+    if (!e->options->question) {
+        return true;
+    }
+    answer_parameters(e, net, all);
+    return answer_conditions(e, net, false);
 }
 
 static struct value run_definition(struct elaborator *e, struct frame *frame, const struct bound *bound,
@@ -221,7 +230,7 @@ static struct value run_definition(struct elaborator *e, struct frame *frame, co
     }
     scope_open(e, &callee);
     for (size_t i = 0; i < item->inputs->count; i++) {
-        add_binding(e, &callee, item->inputs->child[i]->text, input[i], item->inputs->child[i]->span);
+        bind_name(e, &callee, item->inputs->child[i]->text, input[i], item->inputs->child[i]->span);
     }
     struct argument *all = NEW_ARRAY(e->module, struct argument, item->n_param + 1);
     if (!fill(e, &callee, bound, all)) {
@@ -229,6 +238,9 @@ static struct value run_definition(struct elaborator *e, struct frame *frame, co
     }
     if (net) {
         net->top = callee.scope;
+    }
+    if (net && net->outermost && !asked_for(e, item, all)) {
+        return ERROR_VALUE;
     }
     struct value result = run_body(e, &callee, item->body);
     if (result.kind == VALUE_NONE && !net) {

@@ -210,10 +210,17 @@ static struct graph *elaborate(struct elaborator *e, struct module *module, cons
     }
     run_lets(e, module);
     run_net(e, net, arguments);
+    if (e->options->question && e->options->question->unmet >= 0) {
+        return NULL;
+    }
     if (diag_errors(e->diags) == errors) {
         check_outputs(e, net);
     }
-    return diag_errors(e->diags) == errors ? e->graph : NULL;
+    bool good = diag_errors(e->diags) == errors;
+    if (good && e->options->question) {
+        good = answer_conditions(e, net, true);
+    }
+    return good ? e->graph : NULL;
 }
 
 static struct elaborator *new_elaborator(struct arena *perm, struct arena *module, struct diags *diags,

@@ -11,6 +11,18 @@ struct definition { /* -D name=value */
     const char *name, *value;
 };
 
+/* What is asked of a net beside its graph. The names in a condition are the net's parameters, and params, macs and activations of
+ * the graph (see graph.h), which hide behind parameters of these names. */
+struct net_question {
+    const char *const *condition; /* expressions that give a bool */
+    int n_condition;
+    /* The answers, also where the net's body has faults: */
+    struct definition *parameter; /* every parameter with its value, as the language writes it */
+    int n_parameter;
+    const struct argument *value; /* of the parameters, for front/ itself */
+    int unmet;                    /* the first condition that is false: there is no graph then, and no diagnostic; -1: none */
+};
+
 struct front_options {
     const char *file;                 /* FILE or FILE:NAME of the command line */
     const char *const *import_dir;    /* -I, in order; then the installed netdefs */
@@ -18,6 +30,7 @@ struct front_options {
     const struct definition *define;
     int n_define;
     int batch;
+    struct net_question *question; /* NULL: none */
 };
 
 /* Reads, parses, checks and elaborates. NULL after diagnostics; never leaves a half-made graph. */

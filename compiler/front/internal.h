@@ -289,6 +289,8 @@ struct scope *scope_open(struct elaborator *, struct frame *);
 void scope_close(struct frame *);
 bool declare(struct elaborator *, struct frame *, const char *name, struct value, struct syntax *at, struct span,
              bool variable);
+/* Without a question whether the name is taken: for parameters and inputs. */
+void bind_name(struct elaborator *, struct frame *, const char *name, struct value, struct span);
 struct binding *find_local(struct elaborator *, const struct frame *, const char *name);
 struct value lookup(struct elaborator *, struct frame *, struct syntax *name);
 struct value item_value(struct elaborator *, struct item *);
@@ -324,6 +326,11 @@ struct call {
 struct value eval_call(struct elaborator *, struct frame *, struct syntax *call, const char *path, bool labelled);
 struct value apply_step(struct elaborator *, struct frame *, struct syntax *step, struct value in);
 struct value run_net(struct elaborator *, struct item *net, struct argument *);
+
+/* ---- question.c: what options->question asks ---- */
+void answer_parameters(struct elaborator *, const struct item *net, const struct argument *all);
+/* Do the conditions hold that need no graph (e->graph has no nodes yet), or those that do? False after a diagnostic, too. */
+bool answer_conditions(struct elaborator *, const struct item *net, bool with_graph);
 
 /* ---- expression.c, statement.c ---- */
 struct value eval(struct elaborator *, struct frame *, struct syntax *);

@@ -263,3 +263,11 @@ int64_t graph_macs(const struct graph *graph)
     }
     return total;
 }
+
+int64_t graph_activations(const struct graph *graph)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < graph->n_node; i++)
+        sum += node_macs(graph->node[i]) ? shape_elements(graph->node[i]->type.shape) : 0;
+    return sum;
+}
