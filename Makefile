@@ -25,7 +25,7 @@ say = $(if $(V),,@printf '%-6s %s\n' $(1) $@;)
 # To build netc and what the programs that it makes link; the demo's pictures; what the tests need (libclang-rt: the
 # sanitizers and the fuzzer; qemu-user: programs of other processors; gcc-12-aarch64-linux-gnu: the second compiler there;
 # python-matplotlib-data: a photograph; zsh to man-db: completion, colours and man page in what reads them).
-DEPS_BUILD = clang-19 libomp-19-dev flex bison libjansson-dev zlib1g-dev libzip-dev libjpeg62-turbo-dev libpng-dev \
+DEPS_BUILD = clang-19 libomp-19-dev flex bison libjansson-dev zlib1g-dev libzip-dev libsqlite3-dev libjpeg62-turbo-dev libpng-dev \
              protobuf-c-compiler libprotobuf-c-dev
 DEPS_DEMO  = $(DEPS_BUILD) dataset-fashion-mnist
 DEPS_CROSS = lld-19 qemu-user gcc-12-aarch64-linux-gnu
@@ -58,7 +58,7 @@ MODE     = $(CFLAGS)
 endif
 
 COMPILE  = $(CC) -std=c17 -D_GNU_SOURCE -Icompiler -Ibuild/gen -I. -Wall -Wextra $(MODE)
-LIBS     = $(LINK) -ljansson -lprotobuf-c -lzip -lm
+LIBS     = $(LINK) -ljansson -lprotobuf-c -lzip -lsqlite3 -lm
 SOURCES  = $(wildcard compiler/*.c compiler/*/*.c)
 OBJECTS  = $(SOURCES:%.c=$(OUT)/obj/%.o) $(OUT)/obj/gen/net.tab.o $(OUT)/obj/gen/lex.net.o $(OUT)/obj/gen/onnx.pb-c.o
 LIBRARY  = $(OUT)/libnetc.a

@@ -261,6 +261,15 @@ static pid_t spawn(const struct child *child, const char *place, int *error)
     return *error ? -1 : pid;
 }
 
+static void end(struct child *child, int status)
+{
+    child->status = status;
+    child->seconds += seconds_now();
+    if (child->ended && !signal_number) {
+        child->ended(child);
+    }
+}
+
 /* Starts a child in a free place. False if it could not be started or a signal came first. */
 static bool start(struct child *child, int place, const char *directory)
 {
@@ -269,6 +278,7 @@ static bool start(struct child *child, int place, const char *directory)
     sigprocmask(SIG_SETMASK, &block, &old);
     if (!signal_number) {
         child->status = -1;
+        child->seconds = -seconds_now();
         pid_t pid = spawn(child, directory, &child->error);
         running[place] = pid > 0 ? pid : 0;
     }
@@ -306,9 +316,13 @@ bool children_run(struct child *child, int n, int jobs, const char *directory, i
                 place++;
             }
             which[place] = next;
-            good = start(&child[next], place, directory);
+            bool started = start(&child[next], place, directory);
+            good = started || (child[next].may_fail && !signal_number);
             *failed = good || signal_number ? -1 : next;
-            active += good;
+            active += started;
+            if (!started && good) {
+                end(&child[next], -1);
+            }
             next++;
         } else {
             int status = 0, place = wait_for_one(jobs, &status);
@@ -316,8 +330,8 @@ bool children_run(struct child *child, int n, int jobs, const char *directory, i
                 return false;
             }
             active--;
-            child[which[place]].status = status;
-            if (good && status != 0) {
+            end(&child[which[place]], status);
+            if (good && status != 0 && !child[which[place]].may_fail) {
                 good = false;
                 *failed = signal_number ? -1 : which[place];
             }

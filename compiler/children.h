@@ -9,6 +9,10 @@ struct child {
     const char *log;         /* the file that takes all it prints */
     int status;              /* as waitpid gives it; -1 if it could not be started */
     int error;               /* errno of the start */
+    bool may_fail;           /* the others go on */
+    double seconds;          /* how long it took */
+    void (*ended)(struct child *); /* called as soon as it has ended; NULL: nobody asks */
+    void *data;              /* for that */
 };
 
 /* From now on signals that ask the run to end kill the children and make children_run() false. */
@@ -29,7 +33,7 @@ void temporary_discard(void);
 void temporary_end(void);
 bool temporary_interrupted(void);
 
-/* Runs all in `directory`, at most `jobs` at once. False once one failed or a signal came; the others have been
+/* Runs all in `directory`, at most `jobs` at once. False once one failed that may not or a signal came; the others have been
  * killed then, and *failed is the one that failed, or -1. */
 bool children_run(struct child *, int n, int jobs, const char *directory, int *failed);
 

@@ -9,6 +9,7 @@
 #include "build.h"
 #include "children.h"
 #include "netc.h"
+#include "progress.h"
 #include "tune/tune.h"
 
 struct tuned *open_tuned(struct netc *n)
@@ -140,7 +141,7 @@ bool command_tune(struct netc *n, struct text *out)
         .maker = {.diags = n->diags, .target = n->context.target, .jobs = o->jobs ? o->jobs : usable_cores()}};
     temporary_begin();
     bool good = measure_and_write(n, &t, out);
-    tune_progress_end();
+    progress_end();
     temporary_end();
     return good;
 }

@@ -1,5 +1,6 @@
 /* The command line: subcommands, their options as one table, help that is made of it. */
 #include <getopt.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,17 @@ static const struct command_row command_info[COMMAND_COUNT] = {
          "Compiles kernels of the network's layers in many ways, measures them in turn on one thread and writes\n"
          "those that beat the model's choice by more than the noise. No weights are needed. Ctrl-C ends it early:\n"
          "what was found is written. Leave the machine alone meanwhile.\n"},
+    [COMMAND_SWEEP] =
+        {"sweep", "FILE[:NET]",
+         "the variants of a network over ranges of its parameters: what each costs, how fast it is",
+         "VALUES is a list 1,2,4 of numbers, strings or lists of the language, a range A..B, A..B+STEP or "
+         "A..B*FACTOR;\n"
+         "several --over give all combinations. Variants that the network's own assertions rule out are listed with "
+         "their reason.\n"
+         "REFERENCE is a number (of multiply-adds, parameters or milliseconds) or values of parameters:\n"
+         "`netc sweep resnext50_32x4d --over cardinality=1,2,4,8,32 --solve width --equal "
+         "params=cardinality:1,width:64`.\n"
+         "Ctrl-C keeps what is done, and with --db the same command goes on from there.\n"},
     [COMMAND_LIST] = {"list", "", "the networks that have a name, those of -I first of all",
                       "Such a name stands for its file: `netc show resnet50`.\n"},
     [COMMAND_PASS] = {"pass", "PASSES FILE",
@@ -49,7 +61,8 @@ enum {
     K = 1 << COMMAND_PACK,
     X = 1 << COMMAND_EXPORT,
     N = 1 << COMMAND_LIST,
-    T = 1 << COMMAND_TUNE
+    T = 1 << COMMAND_TUNE,
+    W = 1 << COMMAND_SWEEP
 };
 
 enum {
@@ -80,13 +93,25 @@ enum {
     OPT_MAX_ERROR,
     OPT_TUNED,
     OPT_TIME,
+    OPT_OVER,
+    OPT_SOLVE,
+    OPT_EQUAL,
+    OPT_TOLERANCE,
+    OPT_WHERE,
+    OPT_MEASURE,
+    OPT_THREADS,
+    OPT_ROUNDS,
+    OPT_THROUGHPUT,
+    OPT_DB,
+    OPT_HTML,
+    OPT_CSV,
     OPT_VERSION
 };
 
 static const struct option_row option_info[] = {
-    {B | C | S | R | K | X | T, 'D', "define", "=NAME=VALUE",
+    {B | C | S | R | K | X | T | W, 'D', "define", "=NAME=VALUE",
      "give a parameter of the network another value (any expression of the language)"},
-    {B | C | S | R | K | X | N | T, 'I', "import-dir", "=DIR",
+    {B | C | S | R | K | X | N | T | W, 'I', "import-dir", "=DIR",
      "look for imports and labels in DIR, before the installed netdefs"},
     {B, 'o', "output", "=PATH",
      "the executable (default: the network's name); the folder of a library, which is made if need be (default: this "
@@ -105,7 +130,22 @@ static const struct option_row option_info[] = {
      "model, or the file itself)"},
     {B | R | K | X, OPT_RENAME, "rename", "=FILE",
      "give the checkpoint's tensors other names by lines FROM -> TO; or one of caffe_resnet, caffe_senet, legacy_se"},
-    {T, OPT_TARGET, "target", "=NAME", "native (default), or a processor family that this processor runs"},
+    {W, OPT_OVER, "over", "=NAME=VALUES", "a parameter and the values that it takes"},
+    {W, OPT_SOLVE, "solve", "=NAME",
+     "the parameter that follows: it takes the whole number that brings the variant nearest to --equal"},
+    {W, OPT_EQUAL, "equal", "=macs|params|latency=REFERENCE", "what the variants are to have in common"},
+    {W, OPT_TOLERANCE, "tolerance", "=P%", "cut variants that are further from --equal (default: none is)"},
+    {W, OPT_WHERE, "where", "=EXPR",
+     "keep variants for which this holds: an expression over the parameters, params, macs and activations"},
+    {W, OPT_MEASURE, "measure", "", "build each variant with synthetic weights and measure it on this processor"},
+    {W, OPT_THREADS, "threads", "=N", "of the second latency, besides one thread (default: the cores of this machine)"},
+    {W, OPT_ROUNDS, "rounds", "=N", "rounds in which all variants are measured in turn (default 7)"},
+    {W, OPT_THROUGHPUT, "throughput", "=N", "images a run where images a second are measured (default 8)"},
+    {W, OPT_DB, "db", "=FILE", "the SQLite database that takes all results, and from which the same sweep goes on"},
+    {W, OPT_HTML, "html", "=FILE.html", "write a report that a browser opens: plots and tables"},
+    {W, OPT_CSV, "csv", "", "print comma-separated values: a line of names, then plain numbers"},
+    {W, OPT_JSON, "json", "", "print JSON (grammar/SWEEP.md)"},
+    {T | W, OPT_TARGET, "target", "=NAME", "native (default), or a processor family that this processor runs"},
     {B | S | P, OPT_TARGET, "target", "=NAME", "native (default) or a processor family; --target=help lists them"},
     {B, OPT_SYSROOT, "sysroot", "=DIR",
      "headers and libraries of a target of another architecture (default: $NETC_SYSROOT, else what `make "
@@ -114,9 +154,9 @@ static const struct option_row option_info[] = {
     {K, OPT_TARGET, "target", "=NAME", "taken as build takes it: the file is the same for every target"},
     {K, OPT_BATCH, "batch", "=N", "taken as build takes it: the file is the same for every batch"},
     {X, OPT_BATCH, "batch", "=N", "images a run (default: any number, the dimension N)"},
-    {B | S | R | P | K | T, OPT_WINOGRAD, "winograd", "=auto|off|always",
+    {B | S | R | P | K | T | W, OPT_WINOGRAD, "winograd", "=auto|off|always",
      "3x3 convolutions by transformed tiles: where that is faster (default), nowhere, or wherever it can be"},
-    {B | S | R | P | K | T, OPT_MAX_ERROR, "max-error", "=E",
+    {B | S | R | P | K | T | W, OPT_MAX_ERROR, "max-error", "=E",
      "the error of a layer that is allowed for speed, relative to its largest output (default 5e-5; less makes tiles "
      "smaller)"},
     {B, OPT_KIND, "kind", "=KIND",
@@ -130,6 +170,7 @@ static const struct option_row option_info[] = {
     {B, OPT_EMIT_C, "emit-c", "=DIR", "write the C and the packed weights to DIR and build nothing"},
     {B, OPT_PARTS, "parts", "=N",
      "files that the kernels are spread over, compiled side by side (default 8; for --kind=source 1)"},
+    {W, 'j', "jobs", "=N", "variants built at a time (default: the cores of this machine)"},
     {B | T, 'j', "jobs", "=N", "clangs at a time (default: the cores of this machine)"},
     {R, OPT_INPUT, "input", "=synthetic|FILE.npy", "what to run it on"},
     {R, OPT_LAYER, "layer", "=NAME", "write this value (a name of `netc show`), not the first output"},
@@ -270,13 +311,14 @@ bool output_name_is_valid(const char *name)
     return good;
 }
 
+const char *const winograd_mode_name[3] = {"auto", "off", "always"}; /* as the enum */
+
 static enum winograd_mode winograd_option(enum command c, const char *name)
 {
-    static const char *const known[] = {"auto", "off", "always"}; /* as the enum */
-    for (size_t i = 0; i < LENGTH(known); i++)
-        if (strcmp(name, known[i]) == 0)
+    for (size_t i = 0; i < LENGTH(winograd_mode_name); i++)
+        if (strcmp(name, winograd_mode_name[i]) == 0)
             return (enum winograd_mode)i;
-    const char *near = nearest_name(name, known, LENGTH(known));
+    const char *near = nearest_name(name, winograd_mode_name, LENGTH(winograd_mode_name));
     usage(c, "--winograd takes auto, off or always, not '%s'%s%s%s", name, near ? "; did you mean '" : "",
           near ? near : "", near ? "'?" : "");
 }
@@ -290,6 +332,16 @@ static double error_option(enum command c, const char *text)
     return e;
 }
 
+/* "2%", or "2": a share. */
+static double percent_option(enum command c, const char *text)
+{
+    char *end;
+    double p = strtod(text, &end);
+    if (end == text || (*end && strcmp(end, "%") != 0) || !(p >= 0 && p <= 1000))
+        usage(c, "--tolerance takes percents from 0, such as 2%%, not '%s'", text);
+    return p / 100;
+}
+
 static const char *name_option(enum command c, const char *name)
 {
     if (!output_name_is_valid(name))
@@ -300,8 +352,8 @@ static const char *name_option(enum command c, const char *name)
 struct lists { /* growing -D and -I */
     struct arena *arena;
     struct definition *define;
-    const char **dir;
-    size_t n_define, cap_define, n_dir, cap_dir;
+    const char **dir, **over, **where;
+    size_t n_define, cap_define, n_dir, cap_dir, n_over, cap_over, n_where, cap_where;
     struct text described;
 };
 
@@ -349,6 +401,18 @@ static void apply(struct options *o, struct lists *l, int value, const char *arg
     case OPT_MAX_ERROR: o->max_error = error_option(c, argument); break;
     case OPT_TUNED: o->tuned = argument; break;
     case OPT_TIME: o->seconds = number(c, "time", argument, 86400); break;
+    case OPT_OVER: PUSH(l->arena, l->over, l->n_over, l->cap_over, argument); break;
+    case OPT_SOLVE: o->sweep.solve = argument; break;
+    case OPT_EQUAL: o->sweep.equal = argument; break;
+    case OPT_TOLERANCE: o->sweep.tolerance = percent_option(c, argument); break;
+    case OPT_WHERE: PUSH(l->arena, l->where, l->n_where, l->cap_where, argument); break;
+    case OPT_MEASURE: o->sweep.measure = true; break;
+    case OPT_THREADS: o->threads = number(c, "threads", argument, 1024); break;
+    case OPT_ROUNDS: o->sweep.rounds = number(c, "rounds", argument, 1000); break;
+    case OPT_THROUGHPUT: o->sweep.throughput = number(c, "throughput", argument, 4096); break;
+    case OPT_DB: o->sweep.db = argument; break;
+    case OPT_HTML: o->sweep.html = argument; break;
+    case OPT_CSV: o->sweep.csv = true; break;
     case OPT_INPUT: o->input = argument; break;
     case OPT_LAYER: o->layer = argument; break;
     case OPT_AFTER: o->after = argument; break;
@@ -395,6 +459,24 @@ static enum command command_by_name(const char *name)
           near ? "'?" : "");
 }
 
+static void sweep_arguments(struct options *o)
+{
+    struct sweep_options *s = &o->sweep;
+    if (strcmp(o->file, "-") == 0)
+        usage(o->command, "a sweep reads its file once a variant: standard input cannot be, write it to a file");
+    if (s->csv && o->json)
+        usage(o->command, "--csv and --json both are what is printed: choose one");
+    if (s->solve && !s->equal)
+        usage(o->command, "--solve=%s needs --equal=macs|params|latency=REFERENCE: what %s is to be solved for",
+              s->solve, s->solve);
+    if (!isnan(s->tolerance) && !s->equal)
+        usage(o->command, "--tolerance needs --equal=macs|params|latency=REFERENCE");
+    if (!s->rounds)
+        s->rounds = 7;
+    if (!s->throughput)
+        s->throughput = 8;
+}
+
 static void read_arguments(struct options *o, char **argv, int n)
 {
     int wanted = o->command == COMMAND_PASS ? 2 : o->command == COMMAND_LIST ? 0 : 1;
@@ -418,6 +500,8 @@ static void read_arguments(struct options *o, char **argv, int n)
         o->seconds = 60;
     if (!o->parts)
         o->parts = o->kind == BUILD_SOURCE ? 1 : 8;
+    if (o->command == COMMAND_SWEEP)
+        sweep_arguments(o);
     if (o->command == COMMAND_RUN && (!o->weights || !o->input || !o->output))
         usage(o->command, "--weights, --input and --output are needed");
 }
@@ -436,7 +520,7 @@ static _Noreturn void unknown_option(struct arena *a, enum command c, const stru
 struct options read_options(struct arena *a, int argc, char **argv)
 {
     if (argc < 2)
-        usage(COMMAND_COUNT, "a command is missing: build, pack, export, check, show, run or tune");
+        usage(COMMAND_COUNT, "a command is missing: build, pack, export, check, show, run, tune or sweep");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         help();
         finish();
@@ -445,7 +529,13 @@ struct options read_options(struct arena *a, int argc, char **argv)
         print_version(a);
         finish();
     }
-    struct options o = {.command = command_by_name(argv[1]), .front = {.batch = 1}};
+    struct text line = {.arena = a};
+    for (int i = 0; i < argc; i++)
+        text_add(&line, i ? " %s" : "netc", argv[i]);
+    struct options o = {.command = command_by_name(argv[1]),
+                        .command_line = text_string(&line),
+                        .front = {.batch = 1},
+                        .sweep = {.tolerance = NAN}};
     struct lists l = {.arena = a, .described = {.arena = a}};
     struct option longs[LENGTH(option_info) + 2];
     char shorts[2 * LENGTH(option_info) + 4];
@@ -465,23 +555,28 @@ struct options read_options(struct arena *a, int argc, char **argv)
     read_arguments(&o, argv + 1 + optind, argc - 1 - optind);
     if (!o.target)
         o.target = target_native();
-    if (o.command == COMMAND_TUNE && !target_runs_here(o.target))
-        usage(o.command, "tune measures on this processor, which does not run %s; native is %s here", o.target->name,
+    if ((o.command == COMMAND_TUNE || o.sweep.measure) && !target_runs_here(o.target))
+        usage(o.command, "this measures on this processor, which does not run %s; native is %s here", o.target->name,
               target_native()->name);
     if (o.sysroot && !target_foreign_arch(o.target))
         usage(o.command, "--sysroot is for targets of another architecture, %s is this machine's own", o.target->name);
     PUSH(a, l.dir, l.n_dir, l.cap_dir, data_folder(a, "netdefs"));
     o.front.define = l.define;
     o.front.n_define = (int)l.n_define;
+    o.sweep.over = l.over;
+    o.sweep.n_over = (int)l.n_over;
+    o.sweep.where = l.where;
+    o.sweep.n_where = (int)l.n_where;
     o.front.import_dir = l.dir;
     o.front.n_import_dir = (int)l.n_dir;
     if (o.front.batch > 1)
         text_add(&l.described, "%s--batch=%d", l.described.length ? " " : "", o.front.batch);
+    size_t before = l.described.length;
     if (o.winograd != WINOGRAD_AUTO)
-        text_add(&l.described, "%s--winograd=%s", l.described.length ? " " : "",
-                 o.winograd == WINOGRAD_OFF ? "off" : "always");
+        text_add(&l.described, "%s--winograd=%s", l.described.length ? " " : "", winograd_mode_name[o.winograd]);
     if (o.max_error > 0)
         text_add(&l.described, "%s--max-error=%g", l.described.length ? " " : "", o.max_error);
+    o.shaped = arena_printf(a, "%s", text_string(&l.described) + before + (before && l.described.length > before));
     const char *slash = o.tuned && o.command == COMMAND_BUILD ? strrchr(o.tuned, '/') : NULL;
     if (o.tuned && o.command == COMMAND_BUILD)
         text_add(&l.described, "%s--tuned=%s", l.described.length ? " " : "", slash ? slash + 1 : o.tuned);

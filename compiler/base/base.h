@@ -88,6 +88,12 @@ char *file_read(struct arena *, const char *path, size_t limit, size_t *length, 
  * ../share/netc/NAME of an installed one. Absolute; where none is there, the first place that was looked at. */
 const char *data_folder(struct arena *, const char *name);
 
+/* ---- machine.c ---- */
+double seconds_now(void); /* of a clock that never goes back */
+const char *processor_name(struct arena *); /* as the system calls it */
+const char *system_name(struct arena *);    /* "Linux 6.1.0-18-amd64 x86_64" */
+const char *own_program(struct arena *);    /* the file of this netc, absolute; "" where there is no /proc */
+
 /* ---- diag.c ---- */
 #define CHECK(name, text) CHECK_##name,
 enum check {

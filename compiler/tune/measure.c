@@ -14,13 +14,6 @@
 
 enum { LINE = 64, GAP = 17 * LINE, PATTERN = 1024 };
 
-double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static size_t up(size_t bytes)
 {
     return (bytes + LINE - 1) / LINE * LINE;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "children.h"
+#include "progress.h"
 #include "tune/tune.h"
 
 enum { LEAST_ROUNDS = 8, BATCH = 96, FINALISTS = 3, MOST_TURNS = 64 };
@@ -345,6 +346,6 @@ bool tune_search(struct tuning *t)
         measure_batch(t, &b, left(t));
     }
     t->took = seconds_now() - t->begin;
-    tune_progress_end();
+    progress_end();
     return !diag_errors(t->diags);
 }

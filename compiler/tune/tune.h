@@ -45,7 +45,6 @@ struct tuned_about { /* what a file says about itself */
 struct kind;
 /* The lines sorted, those of kinds that were measured. */
 void tuned_print(struct text *, const struct tuned_about *, const struct kind *, size_t n);
-const char *processor_name(struct arena *); /* as the system calls it */
 const char *schedule_words(struct arena *, const struct node *layer, const struct schedule *); /* "{direct 1x14x32 band 4}" */
 
 /* ---- library.c ---- */
@@ -90,7 +89,6 @@ bool bench_same(struct bench *, const struct candidate *, const struct candidate
 double samples_time(const struct samples *, struct arena *scratch);
 /* Is `other` faster by more than the noise? *ratio is its time by that of `base`. Both have as many samples, taken in turn. */
 bool samples_beat(const struct samples *base, const struct samples *other, struct arena *scratch, double *ratio);
-double seconds_now(void);
 
 /* ---- search.c ---- */
 struct trial {
@@ -138,8 +136,7 @@ double kind_best_seconds(const struct kind *);
 /* Seconds of all layers that were measured, by the model's schedules and by the best. */
 void tuning_total(const struct tuning *, double *model, double *best);
 
-/* ---- progress.c: on a terminal a bar, else a line now and then ---- */
+/* ---- progress.c ---- */
 void tune_progress(const struct tuning *, const char *doing);
-void tune_progress_end(void);
 
 #endif

@@ -241,17 +241,6 @@ bool apply_tuned(struct graph *g, struct pass_context *c)
 
 /* ---- writing ---- */
 
-const char *processor_name(struct arena *arena)
-{
-    size_t length;
-    const char *why, *text = file_read(arena, "/proc/cpuinfo", MOST_BYTES, &length, &why);
-    const char *line = text ? strstr(text, "model name") : NULL, *colon = line ? strchr(line, ':') : NULL;
-    if (!colon)
-        return "unknown";
-    colon += 1 + strspn(colon + 1, " \t");
-    return arena_copy(arena, colon, strcspn(colon, "\n"));
-}
-
 const char *schedule_words(struct arena *arena, const struct node *layer, const struct schedule *s)
 {
     struct text t = {.arena = arena};

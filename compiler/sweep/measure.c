@@ -1,0 +1,369 @@
+/* Variants built with synthetic weights by children of this netc, and their programs run in turn, round by round, so that what
+ * a processor's clock and its other users do to one variant they do to all.
+ *
+ * What would surprise: programs have their weights in them, so that a hundred variants may not fit on the disk. Then they are
+ * built and measured in waves; a wave is as many as fit. What the database has is neither built nor run again. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sweep/sweep.h"
+
+enum { FIRST_RUNS = 3, MOST_BENCH_RUNS = 2000, MOST_LOG = 1 << 20, PROGRAM_BYTES = 4 << 20, MOST_WORDS = 4096 };
+static const double sample_ms = 400; /* of runs in a round, about */
+static const double disk_share = 0.8; /* of what is free */
+
+/* ---- children ---- */
+
+/* What a child said that ended badly: its first error, or else its last line. */
+static const char *log_error(struct arena *arena, const char *log, int status)
+{
+    size_t length;
+    const char *why;
+    char *text = file_read(arena, log, MOST_LOG, &length, &why);
+    const char *line = text ? strstr(text, "error: ") : NULL;
+    if (!line && text) {
+        while (length > 0 && text[length - 1] == '\n')
+            text[--length] = '\0';
+        const char *last = strrchr(text, '\n');
+        line = last ? last + 1 : text;
+    }
+    if (line && strncmp(line, "error: ", 7) == 0)
+        line += 7;
+    if (line && *line)
+        return arena_copy(arena, line, strcspn(line, "\n"));
+    if (WIFSIGNALED(status))
+        return arena_printf(arena, "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    return arena_printf(arena, "it ended with code %d and said nothing", WEXITSTATUS(status));
+}
+
+/* The words of `netc build` for a variant, as this netc was called. */
+static const char *const *build_words(struct sweep *s, const struct measured_program *p, int jobs)
+{
+    const struct options *o = s->options;
+    struct arena *a = s->arena;
+    const char **word = NEW_ARRAY(a, const char *, 16 + p->variant->n_define + o->front.n_import_dir);
+    int n = 0;
+    word[n++] = own_program(a);
+    word[n++] = "build";
+    word[n++] = o->file;
+    for (int i = 0; i < p->variant->n_define; i++)
+        word[n++] = arena_printf(a, "-D%s=%s", p->variant->define[i].name, p->variant->define[i].value);
+    for (int i = 0; i < o->front.n_import_dir - 1; i++) /* the last are netc's own */
+        word[n++] = arena_printf(a, "-I%s", o->front.import_dir[i]);
+    word[n++] = "--weights=synthetic";
+    word[n++] = arena_printf(a, "--target=%s", o->target->name);
+    word[n++] = arena_printf(a, "--winograd=%s", winograd_mode_name[o->winograd]);
+    if (o->max_error > 0)
+        word[n++] = arena_printf(a, "--max-error=%.17g", o->max_error);
+    if (p->batch > 1)
+        word[n++] = arena_printf(a, "--batch=%d", p->batch);
+    word[n++] = arena_printf(a, "--jobs=%d", jobs);
+    word[n++] = arena_printf(a, "--output=%s", p->path);
+    word[n] = NULL;
+    return word;
+}
+
+struct build { /* of children */
+    struct sweep *sweep;
+    struct measured_program *program;
+    void (*ended)(struct sweep *, struct measured_program *);
+};
+
+static void build_ended(struct child *child)
+{
+    struct build *b = child->data;
+    struct measured_program *p = b->program;
+    p->build_seconds = child->seconds;
+    if (child->status == -1)
+        p->error = arena_printf(b->sweep->arena, "netc cannot be started: %s", strerror(child->error));
+    else if (child->status != 0)
+        p->error = log_error(b->sweep->arena, p->log, child->status);
+    if (b->ended)
+        b->ended(b->sweep, p);
+}
+
+static int build_jobs(const struct sweep *s, size_t n)
+{
+    int jobs = s->options->jobs ? s->options->jobs : usable_cores();
+    return n < (size_t)jobs ? (int)n : jobs;
+}
+
+/* Builds side by side slow each other down: how many there are belongs to the time of one. */
+static const char *jobs_words(struct sweep *s)
+{
+    return arena_printf(s->arena, "jobs=%d", build_jobs(s, MOST_VARIANTS_SWEPT));
+}
+
+bool programs_build(struct sweep *s, struct measured_program *p, size_t n, const char *directory,
+                    void (*ended)(struct sweep *, struct measured_program *))
+{
+    int failed, jobs = n ? build_jobs(s, n) : 1, inner = usable_cores() / jobs;
+    struct child *child = NEW_ARRAY(s->arena, struct child, n + 1);
+    struct build *build = NEW_ARRAY(s->arena, struct build, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        p[i].path = arena_printf(s->arena, "%s/%zu", directory, i);
+        p[i].log = arena_printf(s->arena, "%s/%zu.log", directory, i);
+        p[i].error = NULL;
+        build[i] = (struct build){s, &p[i], ended};
+        child[i] = (struct child){.argv = build_words(s, &p[i], inner > 1 ? inner : 1),
+                                  .log = p[i].log,
+                                  .may_fail = true,
+                                  .ended = build_ended,
+                                  .data = &build[i]};
+    }
+    return children_run(child, (int)n, jobs, ".", &failed);
+}
+
+json_t *program_bench(struct sweep *s, const struct measured_program *p, int threads, int runs, const char **why)
+{
+    struct arena *a = s->scratch;
+    const char *argv[] = {
+        p->path, "--bench", "--json", arena_printf(a, "--threads=%d", threads), arena_printf(a, "--runs=%d", runs),
+        NULL};
+    struct child child = {.argv = argv, .log = p->log, .may_fail = true};
+    int failed;
+    size_t length;
+    *why = NULL;
+    if (!children_run(&child, 1, 1, ".", &failed))
+        return NULL;
+    if (child.status != 0) {
+        *why = arena_printf(s->arena, "its program fails: %s",
+                            child.status == -1 ? strerror(child.error) : log_error(s->arena, p->log, child.status));
+        return NULL;
+    }
+    const char *text = file_read(a, p->log, MOST_LOG, &length, why), *brace = text ? strchr(text, '{') : NULL;
+    json_t *answer = brace ? json_loads(brace, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+    if (!answer)
+        *why = "its program's --bench --json printed no JSON";
+    return answer;
+}
+
+/* ---- what is measured of a variant ---- */
+
+enum { MOST_FIGURES = 3 };
+struct figure { /* that a program's run gives */
+    struct measurement measurement;
+    struct measured_program *program;
+    int runs; /* 0: not known yet */
+    bool failed;
+};
+struct trial { /* a variant that is measured */
+    struct swept *variant;
+    struct measured_program program[2]; /* for one image, for a batch */
+    int n_program;
+    struct figure figure[MOST_FIGURES];
+    int n_figure;
+    struct measurement compile, energy;
+};
+
+static void add_figure(struct trial *t, enum measured_what what, int threads, struct measured_program *program,
+                       const char *compiler)
+{
+    t->figure[t->n_figure++] = (struct figure){
+        .measurement = {t->variant->row, what, threads, program->batch, "", compiler, 0}, .program = program};
+}
+
+static struct trial trial_new(struct sweep *s, struct swept *v)
+{
+    int batch = s->options->sweep.throughput;
+    struct trial t = {.variant = v, .n_program = batch > 1 ? 2 : 1};
+    t.program[0] = (struct measured_program){.variant = v, .batch = 1};
+    t.program[1] = (struct measured_program){.variant = v, .batch = batch};
+    t.compile = (struct measurement){v->row, MEASURED_COMPILE, 0, 1, jobs_words(s), s->compiler, 0};
+    t.energy = (struct measurement){v->row, MEASURED_ENERGY, s->threads, 1, "", s->compiler, 0};
+    return t;
+}
+
+/* Once it stands where it stays. */
+static bool trial_open(struct sweep *s, struct trial *t)
+{
+    add_figure(t, MEASURED_LATENCY, 1, &t->program[0], s->compiler);
+    if (s->threads > 1)
+        add_figure(t, MEASURED_LATENCY, s->threads, &t->program[0], s->compiler);
+    add_figure(t, MEASURED_THROUGHPUT, s->threads, &t->program[t->n_program - 1], s->compiler);
+    bool good = store_measurement(s->store, &t->compile);
+    for (int i = 0; i < t->n_figure; i++)
+        good = good && store_measurement(s->store, &t->figure[i].measurement);
+    return good;
+}
+
+static bool is_complete(struct sweep *s, const struct trial *t)
+{
+    bool complete = store_rounds(s->store, &t->compile) > 0;
+    for (int i = 0; i < t->n_figure; i++)
+        complete = complete && store_rounds(s->store, &t->figure[i].measurement) >= s->options->sweep.rounds;
+    return complete;
+}
+
+static bool fail_variant(struct sweep *s, struct swept *v, const struct measurement *m, const char *why)
+{
+    v->status = VARIANT_FAILED;
+    v->reason = why;
+    return store_error(s->store, m, why) && store_variant_failed(s->store, v);
+}
+
+/* ---- building ---- */
+
+static void tell_built(struct sweep *s, struct measured_program *p)
+{
+    sweep_progress(s, (double)++s->built / (double)s->to_build, "builds", p->variant->name);
+    if (p->batch > 1 || p->error)
+        return;
+    struct measurement m = {p->variant->row, MEASURED_COMPILE, 0, 1, jobs_words(s), s->compiler, 0};
+    if (store_measurement(s->store, &m) && !store_has(s->store, &m, 1))
+        store_sample(s->store, &m, 1, (struct sample){p->build_seconds, NAN, NAN, NAN});
+}
+
+static bool build_wave(struct sweep *s, struct trial *t, size_t n, const char *directory)
+{
+    size_t count = 0;
+    struct measured_program *all = NEW_ARRAY(s->arena, struct measured_program, 2 * n + 1);
+    for (size_t i = 0; i < n; i++)
+        for (int k = 0; k < t[i].n_program; k++)
+            all[count++] = t[i].program[k];
+    s->built = 0;
+    s->to_build = count;
+    if (!programs_build(s, all, count, directory, tell_built))
+        return false;
+    count = 0;
+    for (size_t i = 0; i < n; i++)
+        for (int k = 0; k < t[i].n_program; k++) {
+            struct measured_program *p = &t[i].program[k];
+            *p = all[count++];
+            if (p->error && t[i].variant->status == VARIANT_OK &&
+                !fail_variant(s, t[i].variant, &t[i].compile, p->error))
+                return false;
+        }
+    return true;
+}
+
+/* ---- running ---- */
+
+static double number_of(const json_t *answer, const char *name)
+{
+    const json_t *value = json_object_get(answer, name);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static struct sample sample_of(const json_t *answer, enum measured_what what, int batch)
+{
+    double middle = number_of(answer, "median_ms"), low = number_of(answer, "p10_ms"),
+           high = number_of(answer, "p90_ms");
+    if (what == MEASURED_THROUGHPUT)
+        return (struct sample){1e3 * batch / middle, 1e3 * batch / high, 1e3 * batch / low, number_of(answer, "share")};
+    return (struct sample){middle, low, high, number_of(answer, "share")};
+}
+
+/* How many runs take about sample_ms; found by a few, which also bring the program into memory. */
+static bool find_runs(struct sweep *s, struct figure *f, const char **why)
+{
+    json_t *answer = program_bench(s, f->program, f->measurement.threads, FIRST_RUNS, why);
+    double ms = answer ? number_of(answer, "median_ms") : NAN;
+    json_decref(answer);
+    if (isnan(ms))
+        return false;
+    f->runs = (int)fmin(fmax(ceil(sample_ms / ms), FIRST_RUNS), MOST_BENCH_RUNS);
+    return true;
+}
+
+/* False after a signal or a fault of the database; a program that fails is written down. */
+static bool take_sample(struct sweep *s, struct trial *t, struct figure *f, int round)
+{
+    const char *why = NULL;
+    json_t *answer = NULL;
+    if (f->runs || find_runs(s, f, &why))
+        answer = program_bench(s, f->program, f->measurement.threads, f->runs, &why);
+    if (!answer) {
+        f->failed = true;
+        return !temporary_interrupted() &&
+               fail_variant(s, t->variant, &f->measurement, why ? why : "its program was stopped");
+    }
+    double joule = number_of(answer, "energy_j");
+    bool good =
+        store_sample(s->store, &f->measurement, round, sample_of(answer, f->measurement.what, f->program->batch));
+    if (good && !isnan(joule) && f->measurement.what == MEASURED_LATENCY && f->measurement.threads == s->threads)
+        good = store_measurement(s->store, &t->energy) &&
+               store_sample(s->store, &t->energy, round, (struct sample){joule, NAN, NAN, NAN});
+    json_decref(answer);
+    return good;
+}
+
+static bool run_rounds(struct sweep *s, struct trial *t, size_t n)
+{
+    int rounds = s->options->sweep.rounds;
+    for (int round = 1; round <= rounds; round++)
+        for (size_t i = 0; i < n; i++) {
+            for (int k = 0; k < t[i].n_figure; k++) {
+                struct figure *f = &t[i].figure[k];
+                if (f->program->error || f->failed || store_has(s->store, &f->measurement, round))
+                    continue;
+                if (!take_sample(s, &t[i], f, round))
+                    return false;
+                arena_reset(s->scratch);
+            }
+            sweep_progress(s, ((double)(round - 1) + (double)(i + 1) / (double)n) / rounds, "rounds",
+                           t[i].variant->name);
+        }
+    return true;
+}
+
+/* ---- waves ---- */
+
+static double free_bytes(const char *directory)
+{
+    struct statvfs disk;
+    return statvfs(directory, &disk) == 0 ? (double)disk.f_bavail * (double)disk.f_frsize : INFINITY;
+}
+
+/* How many of the trials fit on the disk at once; at least one. */
+static size_t wave_length(const struct trial *t, size_t n)
+{
+    const char *usual = getenv("TMPDIR"); /* as temporary_directory() */
+    double room = disk_share * free_bytes(usual && *usual ? usual : "/tmp"), need = 0;
+    size_t length = 0;
+    while (length < n) {
+        need += t[length].n_program * ((double)t[length].variant->weights_bytes + PROGRAM_BYTES);
+        if (need > room && length > 0)
+            break;
+        length++;
+    }
+    return length;
+}
+
+static bool measure_wave(struct sweep *s, struct trial *t, size_t n)
+{
+    const char *directory = temporary_directory(NULL);
+    if (!directory) {
+        diag_error_file(s->diags, CHECK_build_write, "netc", "no temporary directory can be made: %s", strerror(errno));
+        return false;
+    }
+    bool good = build_wave(s, t, n, directory) && run_rounds(s, t, n);
+    temporary_remove(directory);
+    return good;
+}
+
+bool measure_variants(struct sweep *s)
+{
+    struct trial *t = NEW_ARRAY(s->arena, struct trial, s->n_variant + 1);
+    size_t n = 0;
+    setenv("CCACHE_DISABLE", "1", 1); /* what is compiled is timed */
+    for (size_t i = 0; i < s->n_variant; i++) {
+        if (s->variant[i].status != VARIANT_OK)
+            continue;
+        t[n] = trial_new(s, &s->variant[i]);
+        if (!trial_open(s, &t[n]))
+            return false;
+        n += !is_complete(s, &t[n]);
+    }
+    for (size_t done = 0, length; done < n; done += length) {
+        length = wave_length(t + done, n - done);
+        if (!measure_wave(s, t + done, length))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,245 @@
+/* The sweep's JSON as a table for people and as comma-separated values. */
+#include <math.h>
+#include <string.h>
+
+#include "sweep/sweep.h"
+
+/* A column: where its number stands in a variant, and how people and programs read it. */
+static const struct column {
+    const char *member, *part; /* of the variant; of the figure there, NULL: the member itself */
+    const char *head, *unit;   /* of the table: two lines; NULL: it is in the CSV alone */
+    double scale;              /* for people */
+    int decimals;
+    const char *csv;           /* NULL: it is in the table alone */
+} columns[] = {
+    {"params", NULL, "params", "M", 1e-6, 3, "params"},
+    {"macs", NULL, "MACs", "G", 1e-9, 3, "macs"},
+    {"activations", NULL, "activ.", "M", 1e-6, 2, "activations"},
+    {"weights_bytes", NULL, "weights", "MB", 1e-6, 2, "weights_bytes"},
+    {"workspace_bytes", NULL, "workspace", "MB", 1e-6, 2, "workspace_bytes"},
+    {"deviation", NULL, "deviation", "%", 100, 2, "deviation"},
+    {"compile", "median", "compile", "s", 1, 1, "compile_s"},
+    {"latency_1", "median", "1 thread", "ms", 1, 3, "latency_1_ms"},
+    {"latency_1", "low", NULL, NULL, 1, 3, "latency_1_low_ms"},
+    {"latency_1", "high", NULL, NULL, 1, 3, "latency_1_high_ms"},
+    {"latency_1", "spread", "+-", "%", 1, 1, NULL},
+    {"latency_1", "share", "of peak", "%", 100, 1, "share_1"},
+    {"latency_n", "median", "threads", "ms", 1, 3, "latency_n_ms"},
+    {"latency_n", "low", NULL, NULL, 1, 3, "latency_n_low_ms"},
+    {"latency_n", "high", NULL, NULL, 1, 3, "latency_n_high_ms"},
+    {"latency_n", "spread", "+-", "%", 1, 1, NULL},
+    {"latency_n", "share", "of peak", "%", 100, 1, "share_n"},
+    {"throughput", "median", "batch", "img/s", 1, 1, "throughput_images_s"},
+    {"energy", "median", "energy", "J", 1, 3, "energy_j"},
+    {"accuracy", "mean", "accuracy", "%", 1, 2, "accuracy"},
+    {"accuracy", "sd", "+-", "", 1, 2, "accuracy_sd"},
+    {"accuracy", "n", NULL, NULL, 1, 0, "accuracy_seeds"},
+};
+
+/* NAN: there is none. */
+static double cell(const json_t *variant, const struct column *c)
+{
+    const json_t *value = json_object_get(variant, c->member);
+    if (c->part && strcmp(c->part, "spread") == 0) { /* half of what lies between the rounds, by their median */
+        double low = json_number_value(json_object_get(value, "low")),
+               high = json_number_value(json_object_get(value, "high")),
+               median = json_number_value(json_object_get(value, "median"));
+        return median > 0 ? 50 * (high - low) / median : NAN;
+    }
+    value = c->part ? json_object_get(value, c->part) : value;
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static bool is_empty(const json_t *variants, const struct column *c)
+{
+    size_t i;
+    const json_t *variant;
+    json_array_foreach((json_t *)variants, i, variant)
+    {
+        if (!isnan(cell(variant, c)))
+            return false;
+    }
+    return true;
+}
+
+static const char *value_text(struct arena *arena, const json_t *value)
+{
+    char *dumped =
+        json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
+    const char *text = dumped ? arena_printf(arena, "%s", dumped) : value ? json_string_value(value) : "";
+    if (dumped)
+        heap_free(dumped);
+    return text;
+}
+
+static const char *parameter_text(struct arena *arena, const json_t *variant, const char *name)
+{
+    const json_t *value = json_object_get(json_object_get(variant, "parameters"), name);
+    return value ? value_text(arena, value) : "";
+}
+
+/* ---- the table ---- */
+
+struct table {
+    struct arena *arena;
+    const char **cell; /* row by row, the first two of them the head */
+    int *width;
+    size_t rows, columns;
+};
+
+static int shown_width(const char *text)
+{
+    int n = 0;
+    for (; *text; text++)
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    return n;
+}
+
+static void put(struct table *t, size_t row, size_t column, const char *text)
+{
+    t->cell[row * t->columns + column] = text;
+    if (shown_width(text) > t->width[column])
+        t->width[column] = shown_width(text);
+}
+
+static void print(struct text *out, const struct table *t)
+{
+    for (size_t row = 0; row < t->rows; row++) {
+        for (size_t k = 0; k < t->columns; k++) {
+            const char *text = t->cell[row * t->columns + k];
+            text_add(out, "%s%*s%s", k ? "  " : "", t->width[k] - shown_width(text), "", text);
+        }
+        text_add(out, "\n");
+    }
+}
+
+/* One line a variant that is ok: its parameters, its numbers. */
+static void print_ok(struct text *out, json_t *sweep, json_t *ok)
+{
+    json_t *changed = json_object_get(sweep, "changed");
+    size_t n = 0, named = json_array_size(changed), i;
+    const struct column *shown[LENGTH(columns)];
+    const json_t *variant;
+    for (size_t k = 0; k < LENGTH(columns); k++)
+        if (columns[k].head && !is_empty(ok, &columns[k]))
+            shown[n++] = &columns[k];
+    struct table t = {.arena = out->arena, .rows = json_array_size(ok) + 2, .columns = named + n};
+    t.cell = NEW_ARRAY(t.arena, const char *, t.rows *t.columns + 1);
+    t.width = NEW_ARRAY(t.arena, int, t.columns + 1);
+    for (size_t k = 0; k < named; k++) {
+        put(&t, 0, k, json_string_value(json_array_get(changed, k)));
+        put(&t, 1, k, "");
+    }
+    for (size_t k = 0; k < n; k++) {
+        bool threads = strcmp(shown[k]->head, "threads") == 0, batch = strcmp(shown[k]->head, "batch") == 0;
+        const json_t *figure = json_object_get(json_array_get(ok, 0), shown[k]->member);
+        int number = (int)json_integer_value(json_object_get(figure, threads ? "threads" : "batch"));
+        put(&t, 0, named + k,
+            threads ? arena_printf(t.arena, "%d threads", number)
+            : batch ? arena_printf(t.arena, "batch %d", number)
+                    : shown[k]->head);
+        put(&t, 1, named + k, shown[k]->unit);
+    }
+    json_array_foreach(ok, i, variant)
+    {
+        for (size_t k = 0; k < named; k++)
+            put(&t, i + 2, k, parameter_text(t.arena, variant, json_string_value(json_array_get(changed, k))));
+        for (size_t k = 0; k < n; k++) {
+            double value = cell(variant, shown[k]);
+            put(&t, i + 2, named + k,
+                isnan(value) ? "-"
+                             : arena_printf(t.arena, strcmp(shown[k]->member, "deviation") ? "%.*f" : "%+.*f",
+                                            shown[k]->decimals, shown[k]->scale * value));
+        }
+    }
+    if (json_array_size(ok))
+        print(out, &t);
+}
+
+static json_t *with_status(json_t *sweep, const char *status)
+{
+    json_t *all = json_array(), *variant;
+    size_t i;
+    json_array_foreach(json_object_get(sweep, "variants"), i, variant)
+    {
+        if (strcmp(json_string_value(json_object_get(variant, "status")), status) == 0)
+            json_array_append(all, variant);
+    }
+    return all;
+}
+
+static void print_reasons(struct text *out, json_t *sweep, const char *status)
+{
+    json_t *all = with_status(sweep, status), *variant;
+    size_t i;
+    json_array_foreach(all, i, variant)
+    {
+        text_add(out, "%s%s: %s: %s\n", i == 0 && out->length ? "\n" : "", status,
+                 json_string_value(json_object_get(variant, "name")),
+                 json_string_value(json_object_get(variant, "reason")));
+    }
+    json_decref(all);
+}
+
+void sweep_table(struct text *out, json_t *sweep)
+{
+    json_t *ok = with_status(sweep, "ok"), *equal = json_object_get(sweep, "equal");
+    print_ok(out, sweep, ok);
+    print_reasons(out, sweep, "cut");
+    print_reasons(out, sweep, "failed");
+    if (json_is_object(equal) && json_is_number(json_object_get(equal, "value")))
+        text_add(out, "\ndeviation: from %s of %s, %.10g\n", json_string_value(json_object_get(equal, "what")),
+                 json_string_value(json_object_get(equal, "reference")),
+                 json_number_value(json_object_get(equal, "value")));
+    json_t *machine = json_object_get(sweep, "machine"), *first = json_array_get(ok, 0);
+    if (first && !json_is_null(json_object_get(first, "latency_1")))
+        text_add(out, "\nmeasured on %s, %s\n", json_string_value(json_object_get(machine, "processor")),
+                 json_string_value(json_object_get(sweep, "target")));
+    json_decref(ok);
+}
+
+/* ---- comma-separated values: RFC 4180, lines ended by \n ---- */
+
+static void csv_text(struct text *out, const char *text)
+{
+    if (!strpbrk(text, ",\"\r\n")) {
+        text_add(out, "%s", text);
+        return;
+    }
+    text_add(out, "\"");
+    for (; *text; text++)
+        text_add(out, *text == '"' ? "\"\"" : "%c", *text);
+    text_add(out, "\"");
+}
+
+void sweep_csv(struct text *out, json_t *sweep)
+{
+    json_t *variants = json_object_get(sweep, "variants"), *first = json_array_get(variants, 0), *variant, *value;
+    const char *name;
+    size_t i;
+    json_object_foreach(json_object_get(first, "parameters"), name, value) text_add(out, "%s,", name);
+    text_add(out, "status");
+    for (size_t k = 0; k < LENGTH(columns); k++)
+        if (columns[k].csv)
+            text_add(out, ",%s", columns[k].csv);
+    text_add(out, ",reason\n");
+    json_array_foreach(variants, i, variant)
+    {
+        json_object_foreach(json_object_get(first, "parameters"), name, value)
+        {
+            csv_text(out, parameter_text(out->arena, variant, name));
+            text_add(out, ",");
+        }
+        text_add(out, "%s", json_string_value(json_object_get(variant, "status")));
+        for (size_t k = 0; k < LENGTH(columns); k++)
+            if (columns[k].csv) {
+                double number = cell(variant, &columns[k]);
+                text_add(out, isnan(number) ? "," : number == floor(number) ? ",%.0f" : ",%.9g", number);
+            }
+        text_add(out, ",");
+        csv_text(out, json_is_null(json_object_get(variant, "reason"))
+                          ? ""
+                          : json_string_value(json_object_get(variant, "reason")));
+        text_add(out, "\n");
+    }
+}
