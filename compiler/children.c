@@ -27,6 +27,7 @@ static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 static struct sigaction before[LENGTH(caught)];
 static volatile sig_atomic_t signal_number;
 static volatile pid_t running[MAX_JOBS]; /* 0: free */
+static volatile sig_atomic_t ends_by[MAX_JOBS]; /* the signal that each of them gets */
 static char claimed_name[MAX_CLAIMS][ROOM]; /* "": none */
 static struct directory {
     DIR *folder; /* NULL: none */
@@ -37,7 +38,7 @@ static void kill_running(void)
 {
     for (int i = 0; i < MAX_JOBS; i++) {
         if (running[i] > 0) {
-            kill(-running[i], SIGKILL);
+            kill(ends_by[i] == SIGKILL ? -running[i] : running[i], ends_by[i]);
         }
     }
 }
@@ -280,6 +281,7 @@ static bool start(struct child *child, int place, const char *directory)
         child->status = -1;
         child->seconds = -seconds_now();
         pid_t pid = spawn(child, directory, &child->error);
+        ends_by[place] = child->tidy ? SIGTERM : SIGKILL;
         running[place] = pid > 0 ? pid : 0;
     }
     sigprocmask(SIG_SETMASK, &old, NULL);

@@ -10,6 +10,7 @@ struct child {
     int status;              /* as waitpid gives it; -1 if it could not be started */
     int error;               /* errno of the start */
     bool may_fail;           /* the others go on */
+    bool tidy;               /* has temporary files of its own: it is asked to end, not killed */
     double seconds;          /* how long it took */
     void (*ended)(struct child *); /* called as soon as it has ended; NULL: nobody asks */
     void *data;              /* for that */

@@ -113,6 +113,7 @@ bool programs_build(struct sweep *s, struct measured_program *p, size_t n, const
         child[i] = (struct child){.argv = build_words(s, &p[i], inner > 1 ? inner : 1),
                                   .log = p[i].log,
                                   .may_fail = true,
+                                  .tidy = true,
                                   .ended = build_ended,
                                   .data = &build[i]};
     }
