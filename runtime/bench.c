@@ -120,9 +120,11 @@ static struct memory memory_open(void)
 }
 
 static void measure(const struct options *options, struct session *session, struct samples *times,
-                    struct samples *peaks, struct profile *profile, struct memory *memory)
+                    struct samples *peaks, struct profile *profile, struct memory *memory, double *joules)
 {
     const double begin = now();
+    energy_open();
+    *joules = 0;
     for (int i = 0; i < LEAST_WARM_UP || now() < begin + warm_up_seconds; i++) {
         session_run(session, options->threads);
     }
@@ -134,9 +136,11 @@ static void measure(const struct options *options, struct session *session, stru
     const double start = now();
     while (options->runs ? times->count < options->runs
                          : times->count < LEAST_RUNS || (now() < start + default_seconds && times->count < MAX_RUNS)) {
-        if (now() >= next_peak) {
+        if (now() >= next_peak) { /* what that takes is nothing of the network's */
+            *joules += times->count ? energy_since() : 0;
             add_sample(peaks, measure_peak(options->threads));
             next_peak = now() + peak_every;
+            energy_since();
         }
         if (memory && now() >= next_memory) {
             measure_memory(memory, options->threads);
@@ -150,6 +154,8 @@ static void measure(const struct options *options, struct session *session, stru
             profile_run(profile, session);
         }
     }
+    const double last = energy_since();
+    *joules = last < 0 ? -1 : *joules + last;
     qsort(times->value, (size_t)times->count, sizeof *times->value, compare_numbers);
     qsort(peaks->value, (size_t)peaks->count, sizeof *peaks->value, compare_numbers);
     if (memory) {
@@ -157,8 +163,13 @@ static void measure(const struct options *options, struct session *session, stru
     }
 }
 
+static double per_image(double joules, const struct samples *times)
+{
+    return joules / times->count / netc_model.batch;
+}
+
 static void tell_bench(const struct options *options, const struct samples *times, const struct samples *peaks,
-                       const struct profile_times *profile, const struct memory *memory)
+                       const struct profile_times *profile, const struct memory *memory, double joules)
 {
     const double median = quantile(times, 0.5), least = times->value[0], peak = quantile(peaks, 0.5);
     const double p10 = quantile(times, 0.1), p90 = quantile(times, 0.9);
@@ -170,6 +181,9 @@ static void tell_bench(const struct options *options, const struct samples *time
                       "target", network.variant->target, "threads", options->threads, "batch", netc_model.batch, "runs",
                       times->count, "median_ms", median, "min_ms", least, "p10_ms", p10, "p90_ms", p90, "gflops",
                       gflops, "peak_gflops", peak, "share", gflops / peak);
+        if (joules >= 0 && !profile) {
+            json_object_set_new(all, "energy_j", json_real(per_image(joules, times)));
+        }
         if (profile) {
             json_object_set_new(all, "memory_gigabytes_per_second", json_real(memory_rate));
             json_profile(all, profile, peak, memory_rate);
@@ -182,6 +196,9 @@ static void tell_bench(const struct options *options, const struct samples *time
     printf("median %.4g ms   minimum %.4g ms   10 %% to 90 %% of the runs %.4g to %.4g ms\n", median, least, p10, p90);
     printf("%.1f GFLOP/s, %.1f %% of the peak of %.1f GFLOP/s measured between the runs\n", gflops, 100 * gflops / peak,
            peak);
+    if (joules >= 0 && !profile) {
+        printf("%.4g J an image, of all that the processor does meanwhile\n", per_image(joules, times));
+    }
     if (profile) {
         printf("memory gives %.1f GB/s, measured between the runs\n", memory_rate);
         print_profile(profile, median, peak, memory_rate, options->top);
@@ -191,23 +208,24 @@ static void tell_bench(const struct options *options, const struct samples *time
 void run_bench(const struct options *options)
 {
     struct samples times = {0}, peaks = {0};
+    double joules;
     FILE *trace = options->trace ? output_begin(options->trace) : NULL; /* before the work: it may not be writable */
     struct session session = session_open();
     fill_inputs(&session);
     if (!options->profile) {
-        measure(options, &session, &times, &peaks, NULL, NULL);
-        tell_bench(options, &times, &peaks, NULL, NULL);
+        measure(options, &session, &times, &peaks, NULL, NULL, &joules);
+        tell_bench(options, &times, &peaks, NULL, NULL, joules);
     } else {
         struct profile profile = profile_open(options->threads);
         struct memory memory = memory_open();
-        measure(options, &session, &times, &peaks, &profile, &memory);
+        measure(options, &session, &times, &peaks, &profile, &memory, &joules);
         struct profile_times found = profile_times(&profile);
         if (trace) {
             write_trace(trace, &session, options->threads, found.total);
             output_end();
         }
         if (trace != stdout) {
-            tell_bench(options, &times, &peaks, &found, &memory);
+            tell_bench(options, &times, &peaks, &found, &memory, joules);
         }
         free(memory.word);
         free(memory.rates.value);

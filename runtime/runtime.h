@@ -285,6 +285,9 @@ bool run_pictures(const struct options *); /* false: some had no answer, which w
 void run_tensors(const struct options *);
 void run_dataset(const struct options *);
 void run_bench(const struct options *);
+/* energy.c: joules of all processors since it was asked before, a millisecond or more ago; -1: their counters cannot be read. */
+void energy_open(void);
+double energy_since(void);
 int compare_numbers(const void *, const void *); /* doubles, for qsort() */
 void print_info(const struct options *);
 
