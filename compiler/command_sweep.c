@@ -30,9 +30,12 @@ static bool store_all(struct sweep *s)
 /* All that takes long. False after a diagnostic or a signal; what is known by then is told all the same. */
 static bool explore(struct sweep *s)
 {
-    if (!reference_open(s) || !space_walk(s) || !store_all(s))
+    bool measure = s->options->sweep.measure;
+    if (!reference_open(s) || (measure && !find_compiler(s)))
         return false;
-    if (s->options->sweep.measure && !(find_compiler(s) && measure_variants(s)))
+    bool walked = space_walk(s);
+    solve_latency_end(s);
+    if (!walked || !store_all(s) || (measure && !measure_variants(s)))
         return false;
     return !temporary_interrupted();
 }

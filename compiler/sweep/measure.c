@@ -251,7 +251,7 @@ static double number_of(const json_t *answer, const char *name)
     return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
-static struct sample sample_of(const json_t *answer, enum measured_what what, int batch)
+struct sample program_sample(const json_t *answer, enum measured_what what, int batch)
 {
     double middle = number_of(answer, "median_ms"), low = number_of(answer, "p10_ms"),
            high = number_of(answer, "p90_ms");
@@ -260,16 +260,12 @@ static struct sample sample_of(const json_t *answer, enum measured_what what, in
     return (struct sample){middle, low, high, number_of(answer, "share")};
 }
 
-/* How many runs take about sample_ms; found by a few, which also bring the program into memory. */
-static bool find_runs(struct sweep *s, struct figure *f, const char **why)
+int program_runs(struct sweep *s, const struct measured_program *p, int threads, const char **why)
 {
-    json_t *answer = program_bench(s, f->program, f->measurement.threads, FIRST_RUNS, why);
+    json_t *answer = program_bench(s, p, threads, FIRST_RUNS, why);
     double ms = answer ? number_of(answer, "median_ms") : NAN;
     json_decref(answer);
-    if (isnan(ms))
-        return false;
-    f->runs = (int)fmin(fmax(ceil(sample_ms / ms), FIRST_RUNS), MOST_BENCH_RUNS);
-    return true;
+    return isnan(ms) ? 0 : (int)fmin(fmax(ceil(sample_ms / ms), FIRST_RUNS), MOST_BENCH_RUNS);
 }
 
 /* False after a signal or a fault of the database; a program that fails is written down. */
@@ -277,7 +273,9 @@ static bool take_sample(struct sweep *s, struct trial *t, struct figure *f, int 
 {
     const char *why = NULL;
     json_t *answer = NULL;
-    if (f->runs || find_runs(s, f, &why))
+    if (!f->runs)
+        f->runs = program_runs(s, f->program, f->measurement.threads, &why);
+    if (f->runs)
         answer = program_bench(s, f->program, f->measurement.threads, f->runs, &why);
     if (!answer) {
         f->failed = true;
@@ -286,7 +284,7 @@ static bool take_sample(struct sweep *s, struct trial *t, struct figure *f, int 
     }
     double joule = number_of(answer, "energy_j");
     bool good =
-        store_sample(s->store, &f->measurement, round, sample_of(answer, f->measurement.what, f->program->batch));
+        store_sample(s->store, &f->measurement, round, program_sample(answer, f->measurement.what, f->program->batch));
     if (good && !isnan(joule) && f->measurement.what == MEASURED_LATENCY && f->measurement.threads == s->threads)
         good = store_measurement(s->store, &t->energy) &&
                store_sample(s->store, &t->energy, round, (struct sample){joule, NAN, NAN, NAN});
@@ -350,13 +348,17 @@ static bool measure_wave(struct sweep *s, struct trial *t, size_t n)
 
 bool measure_variants(struct sweep *s)
 {
-    struct trial *t = NEW_ARRAY(s->arena, struct trial, s->n_variant + 1);
+    struct trial *t = NEW_ARRAY(s->arena, struct trial, s->n_variant + 2);
+    struct swept *reference = s->equal.what == EQUAL_LATENCY ? s->equal.variant : NULL;
     size_t n = 0;
     setenv("CCACHE_DISABLE", "1", 1); /* what is compiled is timed */
-    for (size_t i = 0; i < s->n_variant; i++) {
-        if (s->variant[i].status != VARIANT_OK)
+    if (reference && !store_variant(s->store, s, reference))
+        return false;
+    for (size_t i = 0; i < s->n_variant + (reference != NULL); i++) { /* the reference runs in turn with them */
+        struct swept *v = i < s->n_variant ? &s->variant[i] : reference;
+        if (v->status != VARIANT_OK)
             continue;
-        t[n] = trial_new(s, &s->variant[i]);
+        t[n] = trial_new(s, v);
         if (!trial_open(s, &t[n]))
             return false;
         n += !is_complete(s, &t[n]);
@@ -366,5 +368,5 @@ bool measure_variants(struct sweep *s)
         if (!measure_wave(s, t + done, length))
             return false;
     }
-    return true;
+    return s->equal.what != EQUAL_LATENCY || compare_latencies(s);
 }

@@ -60,7 +60,7 @@ bool reference_open(struct sweep *s)
     *v = swept_new(s);
     if (!read_definitions(s, "--equal", s->equal.text, v))
         return false;
-    swept_elaborate(s, v, false);
+    swept_elaborate(s, v, s->equal.what == EQUAL_LATENCY);
     swept_finish(s, v);
     if (v->status != VARIANT_OK) {
         diag_error_file(s->diags, CHECK_sweep_equal, "--equal", "the reference %s is no network: %s", s->equal.text,
@@ -75,10 +75,8 @@ bool reference_open(struct sweep *s)
 
 static const char *reference_words(struct sweep *s)
 {
-    return s->equal.what == EQUAL_LATENCY
-               ? arena_printf(s->arena, "%.4g ms", s->equal.value)
-               : arena_printf(s->arena, "%s %s", grouped_digits(s->arena, (int64_t)llround(s->equal.value)),
-                              s->equal.what == EQUAL_MACS ? "multiply-adds" : "parameters");
+    return arena_printf(s->arena, "%s %s", grouped_digits(s->arena, (int64_t)llround(s->equal.value)),
+                        s->equal.what == EQUAL_MACS ? "multiply-adds" : "parameters");
 }
 
 void check_tolerance(struct sweep *s, struct swept *v)
@@ -102,23 +100,29 @@ try { /* a value of the parameter and what the variant is with it */
     double quantity; /* NAN: it is no network */
 };
 
-static struct try try_value(struct sweep *s, const struct swept *v, int64_t value)
+struct swept swept_with(struct sweep *s, const struct swept *v, int64_t value)
 {
-    struct swept trial = swept_new(s); /* definitions of its own */
-    trial.n_define = 0;
+    struct swept other = swept_new(s); /* definitions of its own */
+    other.n_define = 0;
     for (int i = 0; i < v->n_define; i++)
-        swept_define(s, &trial, v->define[i].name, v->define[i].value);
-    swept_define(s, &trial, s->options->sweep.solve, arena_printf(s->arena, "%" PRId64, value));
+        swept_define(s, &other, v->define[i].name, v->define[i].value);
+    swept_define(s, &other, s->options->sweep.solve, arena_printf(s->arena, "%" PRId64, value));
+    return other;
+}
+
+static struct try try_value(struct sweep *s, const struct swept *v, enum equal_what what, int64_t value)
+{
+    struct swept trial = swept_with(s, v, value);
     swept_elaborate(s, &trial, false);
     json_decref(trial.parameters);
-    return (struct try){value, trial.status == VARIANT_OK ? swept_quantity(&trial, s->equal.what) : NAN};
+    return (struct try){value, trial.status == VARIANT_OK ? swept_quantity(&trial, what) : NAN};
 }
 
 /* The first value from `first` on, below `end`, that makes a network; those of larger steps than MOST_STEPPED_OVER are missed. */
-static struct try try_from(struct sweep *s, const struct swept *v, int64_t first, int64_t end)
+static struct try try_from(struct sweep *s, const struct swept *v, enum equal_what what, int64_t first, int64_t end)
 {
     for (int64_t x = first; x < end && x < first + MOST_STEPPED_OVER; x++) {
-        struct try t = try_value(s, v, x);
+        struct try t = try_value(s, v, what, x);
         if (!isnan(t.quantity))
             return t;
     }
@@ -126,14 +130,15 @@ static struct try try_from(struct sweep *s, const struct swept *v, int64_t first
 }
 
 /* The last values below the reference and the first that is not, by doubling and then by halves. */
-static void bracket(struct sweep *s, const struct swept *v, struct try *below, struct try *above)
+static void bracket(struct sweep *s, const struct swept *v, enum equal_what what, double target, struct try *below,
+                    struct try *above)
 {
     *below = *above = (struct try){0, NAN};
     int barren = 0;
     for (int64_t x = 1; x <= MOST_SOLVED && isnan(above->quantity) && barren < MOST_BARREN; x *= 2) {
-        struct try t = try_from(s, v, x, 2 * x);
+        struct try t = try_from(s, v, what, x, 2 * x);
         barren = isnan(t.quantity) ? barren + 1 : 0;
-        if (t.quantity >= s->equal.value)
+        if (t.quantity >= target)
             *above = t;
         else if (!isnan(t.quantity))
             *below = t;
@@ -141,8 +146,8 @@ static void bracket(struct sweep *s, const struct swept *v, struct try *below, s
     int64_t first = isnan(below->quantity) ? 1 : below->value + 1, end = above->value;
     while (!isnan(above->quantity) && first < end) {
         int64_t middle = first + (end - first) / 2;
-        struct try t = try_from(s, v, middle, end);
-        if (t.quantity < s->equal.value) {
+        struct try t = try_from(s, v, what, middle, end);
+        if (t.quantity < target) {
             *below = t;
             first = t.value + 1;
         } else {
@@ -179,19 +184,29 @@ static void no_solution(struct sweep *s, struct swept *v, const struct try *belo
     v->reason = text_string(&t);
 }
 
+/* The one of both that is nearer, the lower one of two that are as near; NULL: there is neither. */
+static const struct try *nearer(const struct try *below, const struct try *above, double target)
+{
+    if (isnan(below->quantity) || isnan(above->quantity))
+        return !isnan(below->quantity) ? below : !isnan(above->quantity) ? above : NULL;
+    return above->quantity - target < target - below->quantity ? above : below;
+}
+
+int64_t solve_size(struct sweep *s, const struct swept *v, enum equal_what what, double target)
+{
+    struct try below, above;
+    bracket(s, v, what, target, &below, &above);
+    const struct try *best = nearer(&below, &above, target);
+    return best ? best->value : 0;
+}
+
 void solve_variant(struct sweep *s, struct swept *v)
 {
     struct try below, above;
-    double tolerance = s->options->sweep.tolerance;
-    if (s->equal.what == EQUAL_LATENCY)
-        return; /* solve_latency.c: while it is measured */
-    bracket(s, v, &below, &above);
-    double left = fabs(below.quantity / s->equal.value - 1), right = fabs(above.quantity / s->equal.value - 1);
-    const struct try *best = isnan(left) || right < left ? &above : &below;
-    double deviation = best == &above ? right : left;
-    if (isnan(deviation) || deviation > tolerance) {
+    bracket(s, v, s->equal.what, s->equal.value, &below, &above);
+    const struct try *best = nearer(&below, &above, s->equal.value);
+    if (!best || fabs(best->quantity / s->equal.value - 1) > s->options->sweep.tolerance)
         no_solution(s, v, &below, &above);
-        return;
-    }
-    swept_define(s, v, s->options->sweep.solve, arena_printf(s->arena, "%" PRId64, best->value));
+    else
+        swept_define(s, v, s->options->sweep.solve, arena_printf(s->arena, "%" PRId64, best->value));
 }

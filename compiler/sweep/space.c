@@ -375,7 +375,10 @@ bool space_walk(struct sweep *s)
     size_t all = count_variants(s);
     for (size_t i = 0; i < all; i++) {
         struct swept v = variant_at(s, i);
-        if (s->options->sweep.solve)
+        if (s->options->sweep.solve && s->equal.what == EQUAL_LATENCY) {
+            if (!solve_latency(s, &v))
+                return false;
+        } else if (s->options->sweep.solve)
             solve_variant(s, &v);
         if (v.status == VARIANT_OK && !swept_elaborate(s, &v, true))
             continue;

@@ -64,6 +64,7 @@ struct sweep {
     struct swept *variant;
     size_t n_variant, cap_variant;
     struct store *store;
+    struct timed *reference; /* solve_latency.c: the reference while variants are solved for its latency */
     int threads;            /* of the second latency */
     const char *compiler;   /* "clang version 19.1.7 ..." */
     const char *phase;      /* of the progress */
@@ -88,9 +89,18 @@ double swept_quantity(const struct swept *, enum equal_what); /* macs or params 
 
 /* ---- solve.c ---- */
 bool reference_open(struct sweep *); /* of --equal; false after a diagnostic */
+/* The variant with another value of the parameter of --solve. */
+struct swept swept_with(struct sweep *, const struct swept *, int64_t value);
+/* Its value that brings macs or params nearest to the target; 0: with none it is a network. */
+int64_t solve_size(struct sweep *, const struct swept *, enum equal_what, double target);
 /* Gives the parameter of --solve the value that is nearest to the reference. A variant without one is cut, and its reason names
  * what is nearest on both sides. */
 void solve_variant(struct sweep *, struct swept *);
+/* solve_latency.c: the same for a latency, measured on one thread. False after a diagnostic or a signal. */
+bool solve_latency(struct sweep *, struct swept *);
+void solve_latency_end(struct sweep *);
+/* The reference's latency, and how far from it each variant is, once they are measured. */
+bool compare_latencies(struct sweep *);
 /* Cuts a variant that is further from the reference than --tolerance. */
 void check_tolerance(struct sweep *, struct swept *);
 
@@ -157,6 +167,10 @@ bool programs_build(struct sweep *, struct measured_program *, size_t n, const c
                     void (*ended)(struct sweep *, struct measured_program *));
 /* Runs one: its --bench as JSON, the caller's; NULL and why. */
 json_t *program_bench(struct sweep *, const struct measured_program *, int threads, int runs, const char **why);
+
+/* How many runs take some tenths of a second, found by a few, which also bring the program into memory; 0 and why. */
+int program_runs(struct sweep *, const struct measured_program *, int threads, const char **why);
+struct sample program_sample(const json_t *bench, enum measured_what, int batch);
 
 /* ---- progress.c ---- */
 /* How far a phase of the sweep is, 0..1; nothing is shown in its first half second. */
