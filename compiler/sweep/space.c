@@ -231,6 +231,25 @@ bool read_definitions(struct sweep *s, const char *option, const char *text, str
     }
 }
 
+static json_t *value_json(const char *text)
+{
+    json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+    return value ? value : json_string(text);
+}
+
+/* Of a variant that is no network not all parameters have values: those that were given, null for the others. */
+static void complete_parameters(struct sweep *s, struct swept *v)
+{
+    v->parameters = v->parameters ? v->parameters : json_object();
+    for (int i = 0; i < s->net->n_param; i++) {
+        const char *name = s->net->param[i], *given = NULL;
+        for (int k = 0; k < v->n_define; k++)
+            given = strcmp(v->define[k].name, name) ? given : v->define[k].value;
+        if (!json_object_get(v->parameters, name))
+            json_object_set_new(v->parameters, name, given ? value_json(given) : json_null());
+    }
+}
+
 void swept_finish(struct sweep *s, struct swept *v)
 {
     struct text name = {.arena = s->arena}, defines = {.arena = s->arena};
@@ -241,15 +260,14 @@ void swept_finish(struct sweep *s, struct swept *v)
     }
     v->name = name.length ? text_string(&name) : s->net->name;
     v->defines = text_string(&defines);
+    complete_parameters(s, v);
 }
 
 static json_t *parameters_json(const struct net_question *q)
 {
     json_t *all = json_object();
-    for (int i = 0; i < q->n_parameter; i++) {
-        json_t *value = json_loads(q->parameter[i].value, JSON_DECODE_ANY, NULL);
-        json_object_set_new(all, q->parameter[i].name, value ? value : json_string(q->parameter[i].value));
-    }
+    for (int i = 0; i < q->n_parameter; i++)
+        json_object_set_new(all, q->parameter[i].name, value_json(q->parameter[i].value));
     return all;
 }
 

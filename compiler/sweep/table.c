@@ -75,7 +75,7 @@ static const char *value_text(struct arena *arena, const json_t *value)
 static const char *parameter_text(struct arena *arena, const json_t *variant, const char *name)
 {
     const json_t *value = json_object_get(json_object_get(variant, "parameters"), name);
-    return value ? value_text(arena, value) : "";
+    return json_is_null(value) ? "" : value_text(arena, value);
 }
 
 /* ---- the table ---- */
