@@ -37,6 +37,8 @@ static bool explore(struct sweep *s)
     solve_latency_end(s);
     if (!walked || !store_all(s) || (measure && !measure_variants(s)))
         return false;
+    if (s->options->sweep.train && !train_variants(s))
+        return false;
     return !temporary_interrupted();
 }
 

@@ -105,6 +105,13 @@ enum {
     OPT_DB,
     OPT_HTML,
     OPT_CSV,
+    OPT_TRAIN,
+    OPT_EPOCHS,
+    OPT_SEEDS,
+    OPT_SEED,
+    OPT_TRAIN_RATE,
+    OPT_TRAIN_LIMIT,
+    OPT_DATA,
     OPT_VERSION
 };
 
@@ -141,6 +148,14 @@ static const struct option_row option_info[] = {
     {W, OPT_THREADS, "threads", "=N", "of the second latency, besides one thread (default: the cores of this machine)"},
     {W, OPT_ROUNDS, "rounds", "=N", "rounds in which all variants are measured in turn (default 7)"},
     {W, OPT_THROUGHPUT, "throughput", "=N", "images a run where images a second are measured (default 8)"},
+    {W, OPT_TRAIN, "train", "",
+     "train each variant on Fashion-MNIST by PyTorch, which NETC_PYTHON or /usr/bin/python3 has, and tell its accuracy"},
+    {W, OPT_EPOCHS, "epochs", "=N", "of each training, the last weights count (default 4)"},
+    {W, OPT_SEEDS, "seeds", "=N", "trainings of a variant, each with a seed of its own (default 3)"},
+    {W, OPT_SEED, "seed", "=K", "the first of the seeds (default 1)"},
+    {W, OPT_TRAIN_RATE, "train-rate", "=R", "the highest learning rate (default 0.15)"},
+    {W, OPT_TRAIN_LIMIT, "train-limit", "=N", "train and test with the first N pictures only: for a quick try"},
+    {W, OPT_DATA, "data", "=DIR", "the four .gz files of Fashion-MNIST (default /usr/share/datasets/fashion-mnist)"},
     {W, OPT_DB, "db", "=FILE", "the SQLite database that takes all results, and from which the same sweep goes on"},
     {W, OPT_HTML, "html", "=FILE.html", "write a report that a browser opens: plots and tables"},
     {W, OPT_CSV, "csv", "", "print comma-separated values: a line of names, then plain numbers"},
@@ -170,7 +185,7 @@ static const struct option_row option_info[] = {
     {B, OPT_EMIT_C, "emit-c", "=DIR", "write the C and the packed weights to DIR and build nothing"},
     {B, OPT_PARTS, "parts", "=N",
      "files that the kernels are spread over, compiled side by side (default 8; for --kind=source 1)"},
-    {W, 'j', "jobs", "=N", "variants built at a time (default: the cores of this machine)"},
+    {W, 'j', "jobs", "=N", "variants built or trained at a time (default: the cores of this machine)"},
     {B | T, 'j', "jobs", "=N", "clangs at a time (default: the cores of this machine)"},
     {R, OPT_INPUT, "input", "=synthetic|FILE.npy", "what to run it on"},
     {R, OPT_LAYER, "layer", "=NAME", "write this value (a name of `netc show`), not the first output"},
@@ -342,6 +357,15 @@ static double percent_option(enum command c, const char *text)
     return p / 100;
 }
 
+static double rate_option(enum command c, const char *text)
+{
+    char *end;
+    double rate = strtod(text, &end);
+    if (end == text || *end || !(rate > 0 && rate <= 100))
+        usage(c, "--train-rate takes a number above 0, such as 0.1, not '%s'", text);
+    return rate;
+}
+
 static const char *name_option(enum command c, const char *name)
 {
     if (!output_name_is_valid(name))
@@ -413,6 +437,13 @@ static void apply(struct options *o, struct lists *l, int value, const char *arg
     case OPT_DB: o->sweep.db = argument; break;
     case OPT_HTML: o->sweep.html = argument; break;
     case OPT_CSV: o->sweep.csv = true; break;
+    case OPT_TRAIN: o->sweep.train = true; break;
+    case OPT_EPOCHS: o->sweep.epochs = number(c, "epochs", argument, 10000); break;
+    case OPT_SEEDS: o->sweep.seeds = number(c, "seeds", argument, 1000); break;
+    case OPT_SEED: o->sweep.seed = number(c, "seed", argument, 1000000); break;
+    case OPT_TRAIN_RATE: o->sweep.rate = rate_option(c, argument); break;
+    case OPT_TRAIN_LIMIT: o->sweep.limit = number(c, "train-limit", argument, 60000); break;
+    case OPT_DATA: o->sweep.data = argument; break;
     case OPT_INPUT: o->input = argument; break;
     case OPT_LAYER: o->layer = argument; break;
     case OPT_AFTER: o->after = argument; break;
@@ -471,8 +502,22 @@ static void sweep_arguments(struct options *o)
               s->solve, s->solve);
     if (!isnan(s->tolerance) && !s->equal)
         usage(o->command, "--tolerance needs --equal=macs|params|latency=REFERENCE");
+    if (!s->train && (s->epochs || s->seeds || s->seed || s->limit || s->data || s->rate > 0))
+        usage(o->command, "--epochs, --seeds, --seed, --train-rate, --train-limit and --data are of --train");
+    if (s->limit && s->limit < 64)
+        usage(o->command, "--train-limit is 64 or more, the pictures of a step");
     if (!s->rounds)
         s->rounds = 7;
+    if (!s->epochs)
+        s->epochs = 4;
+    if (!s->seeds)
+        s->seeds = 3;
+    if (!s->seed)
+        s->seed = 1;
+    if (!(s->rate > 0))
+        s->rate = 0.15;
+    if (!s->data)
+        s->data = "/usr/share/datasets/fashion-mnist";
     if (!s->throughput)
         s->throughput = 8;
 }

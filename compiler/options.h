@@ -43,6 +43,10 @@ struct sweep_options { /* of netc sweep */
     bool measure, csv;
     int rounds, throughput; /* --rounds, --throughput: images a run */
     const char *db, *html; /* NULL: none */
+    bool train;
+    int epochs, seeds, seed, limit; /* --epochs, --seeds, --seed: the first; --train-limit: pictures, 0: all */
+    double rate; /* --train-rate; 0: not given */
+    const char *data; /* --data; NULL: where Debian has it */
 };
 
 struct options {

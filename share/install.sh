@@ -31,6 +31,10 @@ plan() {
         644 grammar/TUNED.md share/doc/netc/grammar/TUNED.md \
         644 grammar/CHECKPOINTS.md share/doc/netc/grammar/CHECKPOINTS.md \
         644 grammar/ONNX.md share/doc/netc/grammar/ONNX.md \
+        644 tests/torch/train_fashion.py share/netc/tests/torch/train_fashion.py \
+        644 tests/torch/net_torch.py share/netc/tests/torch/net_torch.py \
+        644 tests/torch/safetensors_numpy.py share/netc/tests/torch/safetensors_numpy.py \
+        644 tests/torch/synthetic.py share/netc/tests/torch/synthetic.py \
         644 compiler/export/onnx.LICENSE share/doc/netc/onnx.LICENSE
     (cd share/vim && find . -name '*.vim') | sed 's,^\./\(.*\),644\tshare/vim/\1\tshare/vim/vimfiles/\1,'
     find netdefs runtime -type f \( -name '*.net' -o -name '*.txt' -o -name '*.rename' -o -name '*.safetensors' -o -name '*.[ch]' \) |

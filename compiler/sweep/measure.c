@@ -19,8 +19,7 @@ static const double disk_share = 0.8; /* of what is free */
 
 /* ---- children ---- */
 
-/* What a child said that ended badly: its first error, or else its last line. */
-static const char *log_error(struct arena *arena, const char *log, int status)
+const char *child_fault(struct arena *arena, const char *log, int status)
 {
     size_t length;
     const char *why;
@@ -82,7 +81,7 @@ static void build_ended(struct child *child)
     if (child->status == -1)
         p->error = arena_printf(b->sweep->arena, "netc cannot be started: %s", strerror(child->error));
     else if (child->status != 0)
-        p->error = log_error(b->sweep->arena, p->log, child->status);
+        p->error = child_fault(b->sweep->arena, p->log, child->status);
     if (b->ended)
         b->ended(b->sweep, p);
 }
@@ -134,7 +133,7 @@ json_t *program_bench(struct sweep *s, const struct measured_program *p, int thr
         return NULL;
     if (child.status != 0) {
         *why = arena_printf(s->arena, "its program fails: %s",
-                            child.status == -1 ? strerror(child.error) : log_error(s->arena, p->log, child.status));
+                            child.status == -1 ? strerror(child.error) : child_fault(s->arena, p->log, child.status));
         return NULL;
     }
     const char *text = file_read(a, p->log, MOST_LOG, &length, why), *brace = text ? strchr(text, '{') : NULL;

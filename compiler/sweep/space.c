@@ -311,23 +311,38 @@ static void measure_sizes(struct sweep *s, struct swept *v, struct netc *n, stru
         set_failure(s, v, n->diags);
 }
 
-bool swept_elaborate(struct sweep *s, struct swept *v, bool whole)
+/* Elaborates it in memory of its own; NULL where it cannot be, or a condition is not met. */
+static struct graph *open_variant(struct sweep *s, const struct swept *v, struct netc *n, struct net_question *q)
 {
-    const struct sweep_options *o = &s->options->sweep;
-    struct netc n = *s->netc;
-    n.perm = arena_new("variant's texts");
-    n.module = arena_new("variant");
-    n.scratch = arena_new("variant's scratch");
-    n.diags = diags_new(n.perm);
-    n.context.module = n.module;
-    n.context.scratch = n.scratch;
-    n.context.diags = n.diags;
-    struct net_question q = {.condition = o->where, .n_condition = whole ? o->n_where : 0, .unmet = -1};
+    *n = *s->netc;
+    n->perm = arena_new("variant's texts");
+    n->module = arena_new("variant");
+    n->scratch = arena_new("variant's scratch");
+    n->diags = diags_new(n->perm);
+    n->context.module = n->module;
+    n->context.scratch = n->scratch;
+    n->context.diags = n->diags;
     struct front_options front = s->options->front;
     front.define = v->define;
     front.n_define = v->n_define;
-    front.question = &q;
-    struct graph *g = elaborate_file(n.perm, n.module, n.diags, &front);
+    front.question = q;
+    return elaborate_file(n->perm, n->module, n->diags, &front);
+}
+
+static void close_variant(struct netc *n)
+{
+    arena_free(n->scratch);
+    arena_free(n->module);
+    arena_free(n->perm);
+    source_forget_all();
+}
+
+bool swept_elaborate(struct sweep *s, struct swept *v, bool whole)
+{
+    const struct sweep_options *o = &s->options->sweep;
+    struct netc n;
+    struct net_question q = {.condition = o->where, .n_condition = whole ? o->n_where : 0, .unmet = -1};
+    struct graph *g = open_variant(s, v, &n, &q);
     v->status = VARIANT_OK;
     v->reason = NULL;
     v->key[0] = '\0';
@@ -337,11 +352,18 @@ bool swept_elaborate(struct sweep *s, struct swept *v, bool whole)
         measure_sizes(s, v, &n, g, whole);
     else if (q.unmet < 0)
         set_failure(s, v, n.diags);
-    arena_free(n.scratch);
-    arena_free(n.module);
-    arena_free(n.perm);
-    source_forget_all();
+    close_variant(&n);
     return g || q.unmet < 0;
+}
+
+const char *swept_graph(struct sweep *s, const struct swept *v)
+{
+    struct netc n;
+    struct net_question q = {.unmet = -1};
+    struct graph *g = open_variant(s, v, &n, &q);
+    const char *json = g ? graph_json(s->arena, g) : NULL;
+    close_variant(&n);
+    return json;
 }
 
 double swept_quantity(const struct swept *v, enum equal_what what)

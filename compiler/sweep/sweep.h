@@ -4,6 +4,7 @@
  *   solve.c     --solve, --equal: the value of one parameter that brings a variant nearest to the reference
  *   store.c     SQLite, a row a variant and measurement (grammar/SWEEP.md); resumed, and locked against another sweep
  *   measure.c   builds by children, programs run in turn, round by round
+ *   train.c     --train: the PyTorch script, a child a variant and seed
  *   result.c    the whole as JSON -> table.c: a table, CSV -> report.c: HTML
  *
  * What is asked for is written into the database as it comes, and what is told is read from there: a sweep that was
@@ -86,6 +87,7 @@ void swept_finish(struct sweep *, struct swept *); /* its name and defines */
  * want it. The net's parameters are told where they are known. */
 bool swept_elaborate(struct sweep *, struct swept *, bool whole);
 double swept_quantity(const struct swept *, enum equal_what); /* macs or params */
+const char *swept_graph(struct sweep *, const struct swept *); /* its JSON (grammar/GRAPH_JSON.md); NULL: it has none */
 
 /* ---- solve.c ---- */
 bool reference_open(struct sweep *); /* of --equal; false after a diagnostic */
@@ -175,6 +177,13 @@ struct sample program_sample(const json_t *bench, enum measured_what, int batch)
 /* ---- progress.c ---- */
 /* How far a phase of the sweep is, 0..1; nothing is shown in its first half second. */
 void sweep_progress(struct sweep *, double done, const char *phase, const char *doing);
+
+/* What a child said that ended badly: its first error, or else its last line. */
+const char *child_fault(struct arena *, const char *log, int status);
+
+/* ---- train.c ---- */
+/* Trains each variant with each seed, where the database lacks it. False after a diagnostic or a signal. */
+bool train_variants(struct sweep *);
 
 /* ---- result.c, table.c ---- */
 json_t *sweep_json(struct sweep *); /* what --json prints: grammar/SWEEP.md */

@@ -62,7 +62,7 @@ def keep_memory():
 
 def write_whole(path, write):
     """`write` gets the name of a file beside `path`, which takes its place when it is whole."""
-    beside = "%s.%d.part" % (path, os.getpid())
+    beside = path + ".part"
     try:
         write(beside)
         os.replace(beside, path)
@@ -164,9 +164,11 @@ def processor():
 
 def read_arguments():
     parser = argparse.ArgumentParser(description="train a netc graph on Fashion-MNIST")
-    parser.add_argument("graph")
+    parser.add_argument("graph", nargs="?")
     parser.add_argument("--output", help="the .safetensors file to write")
     parser.add_argument("--result", help="the .json file to write: accuracy, loss and how they came about")
+    parser.add_argument("--check", action="store_true",
+                        help="only print the versions, if all is there that a training needs")
     parser.add_argument("--start", help="weights for a further cycle; without it they are random")
     parser.add_argument("--data", default=DEBIAN_DATA, help="the folder of the four files (default %(default)s)")
     parser.add_argument("--limit", type=int, help="only so many pictures of each part, the first ones: for tests")
@@ -179,8 +181,8 @@ def read_arguments():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
-    if not arguments.output and not arguments.result:
-        parser.error("nothing to write: --output=FILE.safetensors, --result=FILE.json or both")
+    if not arguments.check and not (arguments.graph and (arguments.output or arguments.result)):
+        parser.error("it takes a graph and has something to write: --output=FILE.safetensors, --result=FILE.json or both")
     if arguments.epochs < 1 or arguments.batch < 2 or (arguments.limit or arguments.batch) < arguments.batch:
         parser.error("--epochs is 1 or more, --batch 2 or more and --limit no less than --batch")
     return arguments
@@ -284,6 +286,12 @@ def write_result(net, arguments, before, result):
     write_whole(arguments.result, write)
 
 
+def check(arguments):
+    for part in ("train", "t10k"):
+        read_part(arguments.data, part, 1)
+    print("torch %s" % torch.__version__)
+
+
 def run(arguments):
     torch.set_num_threads(arguments.threads)
     torch.use_deterministic_algorithms(True)
@@ -311,7 +319,7 @@ def main():
     keep_memory()
     arguments = read_arguments()
     try:
-        run(arguments)
+        (check if arguments.check else run)(arguments)
     except (OSError, ValueError) as error:
         sys.exit("%s: %s" % (NAME, error))
     except Stopped as stopped:
