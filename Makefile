@@ -24,13 +24,15 @@ say = $(if $(V),,@printf '%-6s %s\n' $(1) $@;)
 # ---- packages ----
 # To build netc and what the programs that it makes link; the demo's pictures; what the tests need (libclang-rt: the
 # sanitizers and the fuzzer; qemu-user: programs of other processors; gcc-12-aarch64-linux-gnu: the second compiler there;
-# python-matplotlib-data: a photograph; zsh to man-db: completion, colours and man page in what reads them).
+# python-matplotlib-data: a photograph; zsh to man-db: completion, colours and man page in what reads them; slurm-wlm and munge:
+# a cluster on one machine).
 DEPS_BUILD = clang-19 libomp-19-dev flex bison libjansson-dev zlib1g-dev libzip-dev libsqlite3-dev libjpeg62-turbo-dev libpng-dev \
              protobuf-c-compiler libprotobuf-c-dev
 DEPS_DEMO  = $(DEPS_BUILD) dataset-fashion-mnist
 DEPS_CROSS = lld-19 qemu-user gcc-12-aarch64-linux-gnu
 DEPS_TEST  = $(DEPS_DEMO) gcc g++ libclang-rt-19-dev libcriterion-dev python3 python3-numpy python3-torch python3-pil \
-             python3-torchvision python3-venv python-matplotlib-data $(DEPS_CROSS) pkgconf strace valgrind zsh fish vim mandoc groff-base man-db
+             python3-torchvision python3-venv python-matplotlib-data $(DEPS_CROSS) pkgconf strace valgrind zsh fish vim mandoc groff-base man-db \
+             slurm-wlm munge
 
 GOALS = $(if $(MAKECMDGOALS),$(MAKECMDGOALS),all)
 ifneq ($(filter test test-all units fuzz golden bench tables deps,$(GOALS)),)
