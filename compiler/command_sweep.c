@@ -5,6 +5,7 @@
 #include "children.h"
 #include "progress.h"
 #include "show.h"
+#include "sweep/report.h"
 #include "sweep/sweep.h"
 
 static bool find_compiler(struct sweep *s)
@@ -50,8 +51,9 @@ static bool tell(struct sweep *s, struct text *out)
         put_json(out, json_incref(all));
     else
         (o->sweep.csv ? sweep_csv : sweep_table)(out, all);
+    bool good = !o->sweep.html || sweep_report(s->diags, o->sweep.html, all);
     json_decref(all);
-    return true;
+    return good;
 }
 
 /* Where no variant is a network the first one's fault is the sweep's. */

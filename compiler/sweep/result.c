@@ -1,8 +1,11 @@
 /* The sweep as JSON: what --json prints, and all that the table, CSV and the report are made of (grammar/SWEEP.md). */
+#include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "sweep/published.h"
 #include "sweep/sweep.h"
 
 static json_t *real_or_null(double value)
@@ -69,7 +72,8 @@ static json_t *figure(struct sweep *s, const struct swept *v, enum measured_what
     return v->row ? store_figure(s->store, (struct wanted){v->row, what, threads, batch}) : json_null();
 }
 
-static json_t *variant_json(struct sweep *s, const struct swept *v)
+/* `facts`: what was published, NULL: nothing is known of this file; `name` is what it is called there. */
+static json_t *variant_json(struct sweep *s, const struct swept *v, const struct published *facts, const char *name)
 {
     json_t *one = json_pack("{s:s, s:O, s:s, s:o}", "name", v->name, "parameters", v->parameters, "status",
                             variant_status_name[v->status], "reason", string_or_null(v->reason));
@@ -86,8 +90,20 @@ static json_t *variant_json(struct sweep *s, const struct swept *v)
     json_object_set_new(one, "throughput", figure(s, v, MEASURED_THROUGHPUT, s->threads, s->options->sweep.throughput));
     json_object_set_new(one, "energy", figure(s, v, MEASURED_ENERGY, -1, -1));
     json_object_set_new(one, "accuracy", figure(s, v, MEASURED_ACCURACY, -1, -1));
-    json_object_set_new(one, "published", json_array());
+    json_object_set_new(one, "published",
+                        facts && *v->key ? published_facts(facts, name, v->parameters) : json_array());
     return one;
+}
+
+/* The name that netdefs/ has for the file; NULL: it is not of that folder, whatever it is called. */
+static const char *name_in_netdefs(struct sweep *s)
+{
+    char file[PATH_MAX];
+    const char *folder = data_folder(s->arena, "netdefs");
+    size_t n = strlen(folder);
+    if (!realpath(s->path, file) || strncmp(file, folder, n) != 0 || file[n] != '/' || strlen(file) < n + 6)
+        return NULL;
+    return arena_copy(s->arena, file + n + 1, strlen(file) - n - 1 - strlen(".net"));
 }
 
 static json_t *date_json(void)
@@ -102,8 +118,10 @@ static json_t *date_json(void)
 json_t *sweep_json(struct sweep *s)
 {
     json_t *variants = json_array(), *all = json_object();
+    const char *name = name_in_netdefs(s);
+    const struct published *facts = name ? published_open(s->arena, s->diags, NULL) : NULL;
     for (size_t i = 0; i < s->n_variant; i++)
-        json_array_append_new(variants, variant_json(s, &s->variant[i]));
+        json_array_append_new(variants, variant_json(s, &s->variant[i], facts, name));
     json_object_set_new(all, "netc", json_string(NETC_VERSION));
     json_object_set_new(all, "command", json_string(s->options->command_line));
     json_object_set_new(all, "network", json_string(s->net->name));
