@@ -75,7 +75,7 @@ static json_t *shape_json(struct shape s)
 
 void put_json(struct text *t, json_t *value)
 {
-    char *s = json_dumps(value, JSON_INDENT(1));
+    char *s = json_dumps(value, JSON_INDENT(1) | JSON_REAL_PRECISION(15));
     json_decref(value);
     text_add(t, "%s\n", s);
     heap_free(s);

@@ -44,7 +44,7 @@ static int add_escaped(const char *bytes, size_t n, void *text)
 
 static void add_data(struct text *t, json_t *sweep)
 {
-    if (json_dump_callback(sweep, add_escaped, t, JSON_COMPACT))
+    if (json_dump_callback(sweep, add_escaped, t, JSON_COMPACT | JSON_REAL_PRECISION(15)))
         out_of_memory(t->length);
 }
 
