@@ -86,6 +86,7 @@ static bool run_command(struct netc *n, struct text *out)
     case COMMAND_RUN: return command_run(n);
     case COMMAND_TUNE: return command_tune(n, out);
     case COMMAND_SWEEP: return command_sweep(n, out);
+    case COMMAND_COMPARE: return command_compare(n, out);
     case COMMAND_LIST: return command_list(n, out);
     case COMMAND_PASS: return command_pass(n, out);
     case COMMAND_LOOP: return command_loop(n, out);

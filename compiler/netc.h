@@ -39,6 +39,7 @@ bool command_pass(struct netc *, struct text *);
 bool command_loop(struct netc *, struct text *);
 bool command_tune(struct netc *, struct text *);
 bool command_sweep(struct netc *, struct text *);
+bool command_compare(struct netc *, struct text *);
 struct tuned *open_tuned(struct netc *); /* command_tune.c: the file of --tuned; NULL after a diagnostic */
 
 /* Is an output (NULL: none) another file than the one that the weights come from? Reports it. */

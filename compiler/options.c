@@ -42,6 +42,11 @@ static const struct command_row command_info[COMMAND_COUNT] = {
          "`netc sweep resnext50_32x4d --over cardinality=1,2,4,8,32 --solve width --equal "
          "params=cardinality:1,width:64`.\n"
          "Ctrl-C keeps what is done, and with --db the same command goes on from there.\n"},
+    [COMMAND_COMPARE] =
+        {"compare", "A B [C...]", "networks, or variants of one, side by side: shapes, parameters, MACs, latency",
+         "A, B, ... up to 8: FILE[:NET] with values of parameters behind it, by commas. Stages are rows:\n"
+         "netc compare resnet50 resnext50_32x4d resnext50_32x4d,cardinality=8,width=14\n"
+         "-D holds for those that have the parameter and do not give it themselves.\n"},
     [COMMAND_LIST] = {"list", "", "the networks that have a name, those of -I first of all",
                       "Such a name stands for its file: `netc show resnet50`.\n"},
     [COMMAND_PASS] = {"pass", "PASSES FILE",
@@ -62,7 +67,8 @@ enum {
     X = 1 << COMMAND_EXPORT,
     N = 1 << COMMAND_LIST,
     T = 1 << COMMAND_TUNE,
-    W = 1 << COMMAND_SWEEP
+    W = 1 << COMMAND_SWEEP,
+    V = 1 << COMMAND_COMPARE
 };
 
 enum {
@@ -116,9 +122,9 @@ enum {
 };
 
 static const struct option_row option_info[] = {
-    {B | C | S | R | K | X | T | W, 'D', "define", "=NAME=VALUE",
+    {B | C | S | R | K | X | T | W | V, 'D', "define", "=NAME=VALUE",
      "give a parameter of the network another value (any expression of the language)"},
-    {B | C | S | R | K | X | N | T | W, 'I', "import-dir", "=DIR",
+    {B | C | S | R | K | X | N | T | W | V, 'I', "import-dir", "=DIR",
      "look for imports and labels in DIR, before the installed netdefs"},
     {B, 'o', "output", "=PATH",
      "the executable (default: the network's name); the folder of a library, which is made if need be (default: this "
@@ -160,18 +166,24 @@ static const struct option_row option_info[] = {
     {W, OPT_HTML, "html", "=FILE.html", "write a report that a browser opens: plots and tables"},
     {W, OPT_CSV, "csv", "", "print comma-separated values: a line of names, then plain numbers"},
     {W, OPT_JSON, "json", "", "print JSON (grammar/SWEEP.md)"},
+    {V, OPT_MEASURE, "measure", "",
+     "build all with synthetic weights and run them in turn: what each stage takes on this processor"},
+    {V, OPT_THREADS, "threads", "=N", "of the second latency, besides one thread (default: the cores of this machine)"},
+    {V, OPT_ROUNDS, "rounds", "=N", "rounds in which all are measured in turn, some seconds each time (default 5)"},
+    {V, OPT_CSV, "csv", "", "print comma-separated values: a line of names, then one a stage; plain numbers"},
+    {V, OPT_JSON, "json", "", "print all of it as JSON"},
     {T | W, OPT_TARGET, "target", "=NAME", "native (default), or a processor family that this processor runs"},
-    {B | S | P, OPT_TARGET, "target", "=NAME", "native (default) or a processor family; --target=help lists them"},
+    {B | S | P | V, OPT_TARGET, "target", "=NAME", "native (default) or a processor family; --target=help lists them"},
     {B, OPT_SYSROOT, "sysroot", "=DIR",
      "headers and libraries of a target of another architecture (default: $NETC_SYSROOT, else what `make "
      "sysroot-aarch64` made)"},
-    {B | C | S, OPT_BATCH, "batch", "=N", "images a run (default 1)"},
+    {B | C | S | V, OPT_BATCH, "batch", "=N", "images a run (default 1)"},
     {K, OPT_TARGET, "target", "=NAME", "taken as build takes it: the file is the same for every target"},
     {K, OPT_BATCH, "batch", "=N", "taken as build takes it: the file is the same for every batch"},
     {X, OPT_BATCH, "batch", "=N", "images a run (default: any number, the dimension N)"},
-    {B | S | R | P | K | T | W, OPT_WINOGRAD, "winograd", "=auto|off|always",
+    {B | S | R | P | K | T | W | V, OPT_WINOGRAD, "winograd", "=auto|off|always",
      "3x3 convolutions by transformed tiles: where that is faster (default), nowhere, or wherever it can be"},
-    {B | S | R | P | K | T | W, OPT_MAX_ERROR, "max-error", "=E",
+    {B | S | R | P | K | T | W | V, OPT_MAX_ERROR, "max-error", "=E",
      "the error of a layer that is allowed for speed, relative to its largest output (default 5e-5; less makes tiles "
      "smaller)"},
     {B, OPT_KIND, "kind", "=KIND",
@@ -186,6 +198,7 @@ static const struct option_row option_info[] = {
     {B, OPT_PARTS, "parts", "=N",
      "files that the kernels are spread over, compiled side by side (default 8; for --kind=source 1)"},
     {W, 'j', "jobs", "=N", "variants built or trained at a time (default: the cores of this machine)"},
+    {V, 'j', "jobs", "=N", "clangs at a time for --measure (default: the cores of this machine)"},
     {B | T, 'j', "jobs", "=N", "clangs at a time (default: the cores of this machine)"},
     {R, OPT_INPUT, "input", "=synthetic|FILE.npy", "what to run it on"},
     {R, OPT_LAYER, "layer", "=NAME", "write this value (a name of `netc show`), not the first output"},
@@ -229,7 +242,7 @@ static void help(void)
            "processor\n\nusage: netc COMMAND ...\n\n",
            NETC_VERSION);
     for (int c = 0; c < COMMAND_COUNT; c++)
-        printf("  %-6s %-11s %s\n", command_info[c].name, command_info[c].arguments, command_info[c].summary);
+        printf("  %-7s %-11s %s\n", command_info[c].name, command_info[c].arguments, command_info[c].summary);
     printf("\n`netc COMMAND --help` lists a command's options. FILE is a .net file, - is standard input; FILE:NET "
            "picks one of several nets.\nA name of `netc list` stands for its file: resnet50.\n"
            "Exit codes: 0 done, 1 the input is at fault, 2 wrong usage, 70 a defect of netc.\n");
@@ -522,8 +535,49 @@ static void sweep_arguments(struct options *o)
         s->throughput = 8;
 }
 
-static void read_arguments(struct options *o, char **argv, int n)
+static bool is_stdin(const char *file)
 {
+    return strcmp(file, "-") == 0 || strncmp(file, "-:", 2) == 0;
+}
+
+/* A B [C...] of netc compare. */
+static void compare_arguments(struct arena *a, struct options *o, char **argv, int n)
+{
+    int from_stdin = 0;
+    const char *why = NULL;
+    if (n > MOST_COMPARED)
+        usage(o->command, "%d networks are too many: at most %d stand side by side", n, MOST_COMPARED);
+    for (int i = 0; i < n; i++) {
+        o->compared[i] = read_compared(a, argv[i], &why);
+        if (!o->compared[i])
+            usage(o->command, "%s", why);
+        from_stdin += is_stdin(o->compared[i]->file);
+    }
+    o->n_compared = n;
+    if (n == 0)
+        usage(o->command, "networks are missing: A B [C...]");
+    if (n == 1)
+        usage(o->command, "'%s' is one network: name another one to compare it with", argv[0]);
+    if (from_stdin && (from_stdin > 1 || o->sweep.measure))
+        usage(o->command, "standard input is read once%s: write it to a file",
+              from_stdin > 1 ? "" : ", --measure reads twice");
+    if (o->sweep.csv && o->json)
+        usage(o->command, "--csv and --json both are what is printed: choose one");
+    if (!o->sweep.measure && (o->sweep.rounds || o->threads || o->jobs))
+        usage(o->command, "--%s has no meaning without --measure",
+              o->sweep.rounds ? "rounds"
+              : o->threads    ? "threads"
+                              : "jobs");
+    if (!o->sweep.rounds)
+        o->sweep.rounds = 5;
+}
+
+static void read_arguments(struct arena *a, struct options *o, char **argv, int n)
+{
+    if (o->command == COMMAND_COMPARE) {
+        compare_arguments(a, o, argv, n);
+        return;
+    }
     int wanted = o->command == COMMAND_PASS ? 2 : o->command == COMMAND_LIST ? 0 : 1;
     if (n < wanted)
         usage(o->command, "%s is missing", wanted == 2 && n == 1 ? "FILE" : command_info[o->command].arguments);
@@ -565,7 +619,7 @@ static _Noreturn void unknown_option(struct arena *a, enum command c, const stru
 struct options read_options(struct arena *a, int argc, char **argv)
 {
     if (argc < 2)
-        usage(COMMAND_COUNT, "a command is missing: build, pack, export, check, show, run, tune or sweep");
+        usage(COMMAND_COUNT, "a command is missing: build, pack, export, check, show, run, tune, sweep or compare");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         help();
         finish();
@@ -597,7 +651,7 @@ struct options read_options(struct arena *a, int argc, char **argv)
             unknown_option(a, o.command, longs, argv[optind]);
         apply(&o, &l, value, optarg);
     }
-    read_arguments(&o, argv + 1 + optind, argc - 1 - optind);
+    read_arguments(a, &o, argv + 1 + optind, argc - 1 - optind);
     if (!o.target)
         o.target = target_native();
     if ((o.command == COMMAND_TUNE || o.sweep.measure) && !target_runs_here(o.target))

@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 #include "build.h"
+#include "compare/compare.h"
 #include "front/front.h"
 #include "graph/graph.h"
 #include "targets/target.h"
@@ -17,6 +18,7 @@ enum command {
     COMMAND_RUN,
     COMMAND_TUNE,
     COMMAND_SWEEP,
+    COMMAND_COMPARE,
     COMMAND_LIST,
     COMMAND_PASS,
     COMMAND_LOOP,
@@ -34,7 +36,7 @@ const struct command_row *command_row(size_t i); /* of enum command; NULL past t
 const struct option_row *option_row(size_t i); /* NULL past the last */
 bool option_is_short(const struct option_row *); /* it has a short form, its value */
 
-struct sweep_options { /* of netc sweep */
+struct sweep_options { /* of netc sweep; compare has measure, csv and rounds, too */
     const char *const *over; /* --over NAME=VALUES, in order */
     const char *const *where; /* --where EXPR */
     int n_over, n_where;
@@ -53,6 +55,8 @@ struct options {
     enum command command;
     struct front_options front; /* file, -I, -D, --batch */
     const char *file; /* as given */
+    struct compared_argument *compared[MOST_COMPARED]; /* compare A B ...: in the place of file */
+    int n_compared;
     const struct target *target;
     const struct target_set *set; /* --target names several: target is the first of them; NULL: one */
     enum build_kind kind;

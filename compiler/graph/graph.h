@@ -275,7 +275,8 @@ struct local_conv {
 };
 bool match_local_conv(const struct node *sum, struct local_conv *);
 int64_t node_macs(const struct node *);     /* products of matrices and convolutions, a local one too: multiply-adds an image; else 0 */
-int64_t graph_params(const struct graph *); /* elements of loaded parameters that are counted: not running_mean, running_var */
+bool param_counts(const struct param *);    /* among the parameters of a network: loaded, and not running_mean, running_var */
+int64_t graph_params(const struct graph *); /* elements of those */
 int64_t graph_macs(const struct graph *);
 /* Elements that layers with multiply-adds write, an image: what networks' sizes are published as (Radosavovic et al. 2020,
  * Designing Network Design Spaces, section 3.2). */

@@ -163,12 +163,17 @@ static bool is_running_statistic(const struct param *param)
     return !strcmp(leaf, "running_mean") || !strcmp(leaf, "running_var");
 }
 
+bool param_counts(const struct param *param)
+{
+    return param->op == PARAM_LOADED && !is_running_statistic(param);
+}
+
 int64_t graph_params(const struct graph *graph)
 {
     int64_t total = 0;
     for (size_t i = 0; i < graph->n_param; i++) {
         const struct param *param = graph->param[i];
-        if (param->op == PARAM_LOADED && !is_running_statistic(param)) {
+        if (param_counts(param)) {
             total = add_saturated(total, shape_elements(param->shape));
         }
     }
