@@ -155,8 +155,8 @@ static void offer_value(const struct completion *c, const struct option_row *opt
     while (*rest) {
         size_t length = strcspn(rest, "|]");
         const char *word = arena_copy(c->arena, rest, length);
-        offer_alternative(c, weights && strcmp(word, "FILE") == 0 ? "FILE.safetensors .pth .pt .bin .tar" : word, prefix,
-                          typed);
+        offer_alternative(c, weights && strcmp(word, "FILE") == 0 ? "FILE.safetensors .pth .pt .bin .tar" : word,
+                          prefix, typed);
         rest += length + (rest[length] != '\0');
     }
 }
@@ -197,7 +197,7 @@ static const struct option_row *read_words(struct completion *c)
         if (wants)
             value = word;
         else if (!option && word[0] != '-' && c->n_argument++ == 0)
-            c->front.file = word;
+            c->front.file = c->command == COMMAND_COMPARE ? arena_copy(c->arena, word, strcspn(word, ",")) : word;
         wants = option && option->argument[0] == '=' && !value ? option : NULL;
         if (option && value && strcmp(option->name, "import-dir") == 0 && n < 63)
             folder[n++] = value;
@@ -235,10 +235,26 @@ static void offer_options(const struct completion *c, const char *typed)
     offer("", typed, "--help", "", "the command's options");
 }
 
+/* NETWORK,NAME=VALUE,... of netc compare. */
+static void offer_compared(const struct completion *c, const char *typed)
+{
+    struct completion own = *c;
+    size_t piece = compared_piece(typed);
+    own.front.file = arena_copy(c->arena, typed, strcspn(typed, ","));
+    if (piece)
+        offer_parameters(&own, arena_copy(c->arena, typed, piece), typed + piece);
+    else
+        offer_networks(c, typed);
+}
+
 /* The k-th word of the command's arguments: "PASSES FILE", "FILE[:NET]". */
 static void offer_argument(const struct completion *c, const char *typed)
 {
     const char *arguments = command_row((size_t)c->command)->arguments;
+    if (c->command == COMMAND_COMPARE) {
+        offer_compared(c, typed);
+        return;
+    }
     for (int k = 0; k < c->n_argument; k++) {
         arguments += strcspn(arguments, " ");
         arguments += strspn(arguments, " ");

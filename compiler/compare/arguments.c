@@ -27,6 +27,16 @@ static size_t value_length(const char *text)
     return i;
 }
 
+size_t compared_piece(const char *text)
+{
+    size_t begin = 0, n = strcspn(text, ",");
+    while (text[n]) {
+        begin = n + 1;
+        n = begin + value_length(text + begin);
+    }
+    return begin;
+}
+
 static bool add_definition(struct arena *a, struct compared_argument *c, const char *text, size_t n, const char **why)
 {
     const char *word = arena_copy(a, text, n), *equals = strchr(word, '=');

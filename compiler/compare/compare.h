@@ -25,6 +25,7 @@ struct compared_argument {
 };
 /* NULL and a sentence in *why where it is no FILE[:NET],NAME=VALUE,... */
 struct compared_argument *read_compared(struct arena *, const char *text, const char **why);
+size_t compared_piece(const char *text); /* where behind commas its last NAME=VALUE begins; 0: there is none */
 /* The definitions of one network: its own, and those of -D that its net has a parameter for and that it does not give itself. used[]
  * marks those. A file that cannot be read gets none: elaboration tells why. */
 struct definition *compared_definitions(struct arena *, const struct front_options *all,

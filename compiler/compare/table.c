@@ -17,7 +17,7 @@ char letter_of(int network)
 /* ---- what a cell shows ---- */
 
 struct number {
-    bool known, real;
+    bool known, real, alone; /* alone: it is a rest, whose ratio to another says nothing */
     int64_t n;
     double x;
 };
@@ -61,7 +61,7 @@ static const char *number_text(struct arena *a, struct number v, struct form for
 
 static const char *ratio_text(struct arena *a, struct number v, struct number first)
 {
-    double ratio = v.known && first.known && first.x > 0 ? v.x / first.x : -1;
+    double ratio = v.known && first.known && !v.alone && first.x > 0 ? v.x / first.x : -1;
     return ratio < 0 ? "" : arena_printf(a, ratio < 9.995 ? "%.2f" : ratio < 99.95 ? "%.1f" : "%.0f", ratio);
 }
 
@@ -325,7 +325,7 @@ static struct number figure_at(const struct comparison *c, enum figure f, int la
     if (line < (int)c->n_row && !s)
         return (struct number){0};
     if (f == FIGURE_LATENCY && line == (int)c->n_row)
-        return real(net->outside[latency].ms);
+        return (struct number){.known = true, .real = true, .alone = true, .x = net->outside[latency].ms};
     switch (f) {
     case FIGURE_PARAMS: return whole(s ? s->params : net->params);
     case FIGURE_MACS: return whole(s ? s->macs : net->macs);

@@ -56,7 +56,7 @@ def options_of_page(text):
 
 def check_options():
     text = PAGE.read_text()
-    listed = re.findall(r"^  (\w+) +((?:[A-Z]\S* ?)*)", expect_done(netc("--help"), "netc --help").out, re.M)
+    listed = re.findall(r"^  (\w+) +((?:\[?[A-Z]\S* ?)*)", expect_done(netc("--help"), "netc --help").out, re.M)
     wanted = [f"{name} {arguments.strip()}".strip() for name, arguments in listed]
     told = [tag for tag, _ in paragraphs(sections(text)["COMMANDS", ""])]
     if sorted(told) != sorted(wanted):
