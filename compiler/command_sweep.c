@@ -92,7 +92,8 @@ bool command_sweep(struct netc *n, struct text *out)
         good = tell(&s, out) && good;
     good = good && any_good(&s);
     store_close(s.store);
-    if (temporary_interrupted()) { /* the run ends before others print */
+    space_close(&s);
+    if (!good) { /* what is known is told all the same, and before a signal ends the run */
         fputs(text_string(out), stdout);
         fflush(stdout);
     }

@@ -19,22 +19,29 @@ static const double disk_share = 0.8; /* of what is free */
 
 /* ---- children ---- */
 
+/* The line at `at`, and the next one if it ends in a colon. */
+static const char *fault_line(struct arena *arena, const char *at)
+{
+    size_t length = strcspn(at, "\n");
+    if (length == 0 || at[length - 1] != ':' || !at[length])
+        return arena_copy(arena, at, length);
+    const char *next = at + length + 1;
+    return arena_printf(arena, "%.*s %.*s", (int)length, at, (int)strcspn(next, "\n"), next);
+}
+
 const char *child_fault(struct arena *arena, const char *log, int status)
 {
+    static const char mark[] = "error: ";
     size_t length;
     const char *why;
     char *text = file_read(arena, log, MOST_LOG, &length, &why);
-    const char *line = text ? strstr(text, "error: ") : NULL;
-    if (!line && text) {
-        while (length > 0 && text[length - 1] == '\n')
-            text[--length] = '\0';
-        const char *last = strrchr(text, '\n');
-        line = last ? last + 1 : text;
-    }
-    if (line && strncmp(line, "error: ", 7) == 0)
-        line += 7;
-    if (line && *line)
-        return arena_copy(arena, line, strcspn(line, "\n"));
+    const char *line = text ? strstr(text, mark) : NULL;
+    if (line)
+        return fault_line(arena, line + strlen(mark));
+    while (text && length > 0 && text[length - 1] == '\n')
+        text[--length] = '\0';
+    if (text && length > 0)
+        return fault_line(arena, strrchr(text, '\n') ? strrchr(text, '\n') + 1 : text);
     if (WIFSIGNALED(status))
         return arena_printf(arena, "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
     return arena_printf(arena, "it ended with code %d and said nothing", WEXITSTATUS(status));

@@ -58,6 +58,7 @@ bool reference_open(struct sweep *s)
         return true;
     struct swept *v = NEW(s->arena, struct swept);
     *v = swept_new(s);
+    s->equal.variant = v;
     if (!read_definitions(s, "--equal", s->equal.text, v))
         return false;
     swept_elaborate(s, v, s->equal.what == EQUAL_LATENCY);
@@ -67,7 +68,6 @@ bool reference_open(struct sweep *s)
                         v->reason);
         return false;
     }
-    s->equal.variant = v;
     if (s->equal.what != EQUAL_LATENCY)
         s->equal.value = swept_quantity(v, s->equal.what);
     return true;

@@ -132,8 +132,10 @@ static bool open_reference(struct sweep *s)
 
 void solve_latency_end(struct sweep *s)
 {
-    if (s->reference)
-        timed_close(s->reference);
+    if (!s->reference)
+        return;
+    timed_close(s->reference);
+    json_decref(s->reference->variant.parameters);
 }
 
 /* ---- the search ---- */

@@ -420,10 +420,14 @@ bool space_walk(struct sweep *s)
                 return false;
         } else if (s->options->sweep.solve)
             solve_variant(s, &v);
-        if (v.status == VARIANT_OK && !swept_elaborate(s, &v, true))
+        if (v.status == VARIANT_OK && !swept_elaborate(s, &v, true)) {
+            json_decref(v.parameters);
             continue;
-        if (condition_fault(s, &v))
+        }
+        if (condition_fault(s, &v)) {
+            json_decref(v.parameters);
             return false;
+        }
         if (v.status == VARIANT_OK)
             check_tolerance(s, &v);
         swept_finish(s, &v);
@@ -433,4 +437,12 @@ bool space_walk(struct sweep *s)
             break;
     }
     return all > 0;
+}
+
+void space_close(struct sweep *s)
+{
+    for (size_t i = 0; i < s->n_variant; i++)
+        json_decref(s->variant[i].parameters);
+    if (s->equal.variant)
+        json_decref(s->equal.variant->parameters);
 }

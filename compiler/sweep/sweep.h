@@ -77,6 +77,7 @@ struct sweep {
 bool space_open(struct sweep *);
 /* All variants; those that --where does not want are left out. False after a diagnostic. */
 bool space_walk(struct sweep *);
+void space_close(struct sweep *); /* what no arena holds */
 /* Reads NAME:VALUE,NAME:VALUE or with = into definitions behind those there are. False after a diagnostic. */
 bool read_definitions(struct sweep *, const char *option, const char *text, struct swept *);
 struct swept swept_new(struct sweep *); /* with the definitions of -D */

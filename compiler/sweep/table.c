@@ -8,15 +8,15 @@
 static const struct column {
     const char *member, *part; /* of the variant; of the figure there, NULL: the member itself */
     const char *head, *unit;   /* of the table: two lines; NULL: it is in the CSV alone */
-    double scale;              /* for people */
+    double scale;              /* for people; 0: by thousands, as the largest of the column is */
     int decimals;
     const char *csv;           /* NULL: it is in the table alone */
 } columns[] = {
-    {"params", NULL, "params", "M", 1e-6, 3, "params"},
-    {"macs", NULL, "MACs", "G", 1e-9, 3, "macs"},
-    {"activations", NULL, "activ.", "M", 1e-6, 2, "activations"},
-    {"weights_bytes", NULL, "weights", "MB", 1e-6, 2, "weights_bytes"},
-    {"workspace_bytes", NULL, "workspace", "MB", 1e-6, 2, "workspace_bytes"},
+    {"params", NULL, "params", "", 0, 3, "params"},
+    {"macs", NULL, "MACs", "", 0, 3, "macs"},
+    {"activations", NULL, "activ.", "", 0, 2, "activations"},
+    {"weights_bytes", NULL, "weights", "B", 0, 2, "weights_bytes"},
+    {"workspace_bytes", NULL, "workspace", "B", 0, 2, "workspace_bytes"},
     {"deviation", NULL, "deviation", "%", 100, 2, "deviation"},
     {"compile", "median", "compile", "s", 1, 1, "compile_s"},
     {"latency_1", "median", "1 thread", "ms", 1, 3, "latency_1_ms"},
@@ -113,12 +113,31 @@ static void print(struct text *out, const struct table *t)
     }
 }
 
+/* Thousands, millions ... so that the largest number has few digits. */
+static double scale_of(struct arena *arena, const json_t *ok, const struct column *c, const char **unit)
+{
+    static const char *const prefix[] = {"", "k", "M", "G", "T"};
+    double largest = 0, scale = 1;
+    size_t i, k = 0;
+    const json_t *variant;
+    *unit = c->unit;
+    if (c->scale)
+        return c->scale;
+    json_array_foreach((json_t *)ok, i, variant) largest =
+        fmax(largest, cell(variant, c)); /* of a number and a NAN the number */
+    for (; largest * scale >= 1e3 && k + 1 < LENGTH(prefix); k++)
+        scale /= 1e3;
+    *unit = arena_printf(arena, "%s%s", prefix[k], c->unit);
+    return scale;
+}
+
 /* One line a variant that is ok: its parameters, its numbers. */
 static void print_ok(struct text *out, json_t *sweep, json_t *ok)
 {
     json_t *changed = json_object_get(sweep, "changed");
     size_t n = 0, named = json_array_size(changed), i;
     const struct column *shown[LENGTH(columns)];
+    double scale[LENGTH(columns)];
     const json_t *variant;
     for (size_t k = 0; k < LENGTH(columns); k++)
         if (columns[k].head && !is_empty(ok, &columns[k]))
@@ -138,7 +157,9 @@ static void print_ok(struct text *out, json_t *sweep, json_t *ok)
             threads ? arena_printf(t.arena, "%d threads", number)
             : batch ? arena_printf(t.arena, "batch %d", number)
                     : shown[k]->head);
-        put(&t, 1, named + k, shown[k]->unit);
+        const char *unit;
+        scale[k] = scale_of(t.arena, ok, shown[k], &unit);
+        put(&t, 1, named + k, unit);
     }
     json_array_foreach(ok, i, variant)
     {
@@ -149,7 +170,7 @@ static void print_ok(struct text *out, json_t *sweep, json_t *ok)
             put(&t, i + 2, named + k,
                 isnan(value) ? "-"
                              : arena_printf(t.arena, strcmp(shown[k]->member, "deviation") ? "%.*f" : "%+.*f",
-                                            shown[k]->decimals, shown[k]->scale * value));
+                                            shown[k]->decimals, scale[k] * value));
         }
     }
     if (json_array_size(ok))
@@ -188,7 +209,7 @@ void sweep_table(struct text *out, json_t *sweep)
     print_reasons(out, sweep, "cut");
     print_reasons(out, sweep, "failed");
     if (json_is_object(equal) && json_is_number(json_object_get(equal, "value")))
-        text_add(out, "\ndeviation: from %s of %s, %.10g\n", json_string_value(json_object_get(equal, "what")),
+        text_add(out, "\ndeviation: from the %s of %s, %.10g\n", json_string_value(json_object_get(equal, "what")),
                  json_string_value(json_object_get(equal, "reference")),
                  json_number_value(json_object_get(equal, "value")));
     json_t *machine = json_object_get(sweep, "machine"), *first = json_array_get(ok, 0);
