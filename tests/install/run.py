@@ -64,7 +64,8 @@ WHERE = ["bin/netc", "share/man/man1/netc.1", "share/bash-completion/completions
          "share/zsh/site-functions/_netc", "share/fish/vendor_completions.d/netc.fish",
          "share/vim/vimfiles/syntax/netc.vim", "share/vim/vimfiles/ftdetect/netc.vim",
          "share/netc/editors/netc.tmLanguage.json", "share/doc/netc/grammar/LANGUAGE.md",
-         "share/doc/netc/grammar/CHECKPOINTS.md", "share/doc/netc/LICENSE"]
+         "share/doc/netc/grammar/CHECKPOINTS.md", "share/doc/netc/LICENSE",
+         *(f"share/netc/tests/torch/{name}.py" for name in ("train_fashion", "net_torch", "safetensors_numpy", "synthetic"))]
 
 
 def check_files():
@@ -75,7 +76,7 @@ def check_files():
     if install(stage) != root or tree(root) != first:
         raise Failure("installed twice it is something else")
     listed = subprocess.run(["git", "ls-files", "netdefs", "runtime"], cwd=ROOT, capture_output=True, text=True)
-    needed = [f"share/netc/{name}" for name in listed.stdout.split()] if listed.returncode == 0 else []
+    needed = [f"share/netc/{name}" for name in listed.stdout.split() if "_study/" not in name] if listed.returncode == 0 else []
     missing = [name for name in WHERE + needed if name not in first]
     if missing:
         raise Failure(f"not installed: {', '.join(missing)}")
@@ -148,6 +149,10 @@ def check_moved():
     info = expect_done(run([user / "own", "--info"]), "own --info").out
     if "own" not in info:
         raise Failure(f"own --info says {info}")
+    env = {"NETC_PYTHON": "/bin/echo"}  # which tells what it is to run where PyTorch's version is expected
+    swept = expect_done(netc("sweep", "own.net", "--train", "--json", binary=program, cwd=user, env=env), "netc sweep").out
+    if f"-B {place}/share/netc/tests/torch/train_fashion.py --check" not in swept:
+        raise Failure(f"netc sweep --train runs another script\n{swept[:2000]}")
     if shutil.which("man"):
         page = expect_done(run(["man", "-w", "netc"], env={"MANPATH": str(place / "share/man")}), "man -w netc").out
         if page.strip() != str(place / "share/man/man1/netc.1"):
