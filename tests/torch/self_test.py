@@ -12,6 +12,7 @@ import compare
 import net_torch
 import random_nets
 import safetensors_numpy
+import seeds
 import synthetic
 
 
@@ -261,6 +262,20 @@ def test_verdicts():
     assert compare.judge(swapped, a, 1, False)[0] and not compare.judge(swapped, a, 1, True)[0]
 
 
+def test_seeds():
+    near = lambda a, b: abs(a - b) < 2e-4 * max(1, abs(b))
+    # tables of Student's and Fisher's distributions
+    for t, freedom, p in ((12.706, 1, 0.05), (2.306, 8, 0.05), (3.250, 9, 0.01), (0.0, 5, 1.0)):
+        assert near(seeds.p_of_t(t, freedom), p) and (t == 0 or near(seeds.t_of_p(p, freedom), t)), (t, freedom)
+    for f, between, within, p in ((3.4780, 4, 10, 0.05), (5.9943, 4, 10, 0.01), (161.45, 1, 1, 0.05)):
+        assert near(seeds.p_of_f(f, between, within), p), (f, between, within)
+    a, b = [90.0, 92.0, 91.0, 93.0], [90.5, 92.5, 91.4, 93.6]
+    assert near(seeds.welch(a, b)[0], -0.5) and near(seeds.welch(a, b)[2], 0.61089)
+    assert near(seeds.paired(a, b)[1], 0.00117)        # t = -12.247, 3 degrees
+    assert near(seeds.analysis_of_variance([a, b])[0], 2 * 0.5 ** 2 / ((5 + 5.42) / 6))  # t squared
+    assert seeds.holm([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]
+
+
 def main():
     x = synthetic.network_input([4, 5, 7], batch=2)
     test_fill()
@@ -269,6 +284,7 @@ def main():
         test(x)
     test_files()
     test_verdicts()
+    test_seeds()
     texts, again = ([random_nets.Writer(number, number % 2 == 1).net() for number in range(200)] for _ in range(2))
     assert texts == again, "random nets are not repeatable"
     print("ok")
