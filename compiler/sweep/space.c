@@ -278,13 +278,28 @@ static uint64_t hash(uint64_t h, const char *text)
     return (h ^ 0xff) * 0x100000001b3u; /* an end, so that "ab" "c" is not "a" "bc" */
 }
 
+/* The graph's text without the places in the .net files that its lines come from: they say nothing of what it computes. */
+static uint64_t hash_graph(uint64_t h, char *text)
+{
+    for (char *line = text, *next; line; line = next) {
+        next = strchr(line, '\n');
+        if (next)
+            *next++ = '\0';
+        char *place = strstr(line, "  ; ");
+        if (place)
+            *place = '\0';
+        h = hash(h, line);
+    }
+    return h;
+}
+
 /* FNV-1a of everything that shapes the code. */
 static void set_key(struct sweep *s, struct swept *v, const struct graph *g, struct arena *arena)
 {
     struct text t = {.arena = arena};
     graph_print(&t, g);
     char *parameters = json_dumps(v->parameters, JSON_SORT_KEYS | JSON_COMPACT);
-    uint64_t h = hash(hash(hash(0xcbf29ce484222325u, text_string(&t)), parameters), s->options->target->name);
+    uint64_t h = hash(hash(hash_graph(0xcbf29ce484222325u, t.bytes), parameters), s->options->target->name);
     heap_free(parameters);
     snprintf(v->key, sizeof v->key, "%016" PRIx64, hash(h, s->options->shaped));
 }

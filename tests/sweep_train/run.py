@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -102,6 +103,8 @@ def check_resume():
         (f.path / "small.net").write_text("# a comment more\n\n" + NET)
         f.sweep("--seeds=2")
         equal(f.trained(), 0, "trainings after another comment in the .net file")
+        with sqlite3.connect(f.path / "s.db") as db:
+            equal(db.execute("SELECT count(*) FROM variant").fetchone(), (3,), "variants after another comment")
 
 
 def check_figure():
