@@ -154,8 +154,8 @@ def cases():
         yield f"operators/{name}", case
     for seed in range(SEED, SEED + COUNT):
         yield random_case(seed)
-    for source in sorted((ROOT / "netdefs/fashion").glob("*.net")):
-        yield f"fashion/{source.stem}", lambda source=source: check_fashion(source)
+    for source in sorted((ROOT / "netdefs/fashion").glob("*.safetensors")):
+        yield f"fashion/{source.stem}", lambda source=source: check_fashion(source.with_suffix(".net"))
     yield "batch", check_batch
     yield "properties", check_properties
     yield from network_cases()

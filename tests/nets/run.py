@@ -83,7 +83,7 @@ for net in networks(OUT):
             cases.append((f"nets/{net.name} {target}", lambda net=net, target=target: net.check_program(target)))
 for row in published.rows():
     cases.append((f"nets/{' '.join([row.network, *row.options])} as published ({row.source})", lambda row=row: check_published(row)))
-for net in sorted(path.stem for path in (ROOT / "netdefs/fashion").glob("*.net")):
+for net in sorted(path.stem for path in (ROOT / "netdefs/fashion").glob("*.safetensors")):
     cases.append((f"nets/fashion_{net} classifies", lambda net=net: check_demo(net)))
     cases.append((f"nets/fashion_{net} in batches", lambda net=net: check_batch(net)))
 leave_out(f"programs of all networks but {len(SMALLEST)}, heads on whole backbones")
