@@ -69,7 +69,8 @@ static json_t *machine_json(struct sweep *s)
 
 static json_t *figure(struct sweep *s, const struct swept *v, enum measured_what what, int threads, int batch)
 {
-    return v->row ? store_figure(s->store, (struct wanted){v->row, what, threads, batch}) : json_null();
+    const char *options = what == MEASURED_ACCURACY ? s->trained : NULL;
+    return v->row ? store_figure(s->store, (struct wanted){v->row, what, threads, batch, options}) : json_null();
 }
 
 /* `facts`: what was published, NULL: nothing is known of this file; `name` is what it is called there. */

@@ -66,7 +66,7 @@ static void timed_close(struct timed *t)
 
 static double known_ms(struct sweep *s, const struct timed *t)
 {
-    json_t *figure = store_figure(s->store, (struct wanted){t->variant.row, MEASURED_LATENCY, 1, 1});
+    json_t *figure = store_figure(s->store, (struct wanted){t->variant.row, MEASURED_LATENCY, 1, 1, NULL});
     const json_t *median = json_object_get(figure, "median");
     double ms = json_is_number(median) ? json_number_value(median) : NAN;
     json_decref(figure);

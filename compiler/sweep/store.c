@@ -396,11 +396,12 @@ json_t *store_figure(struct store *t, struct wanted w)
     static const char sql[] =
         "SELECT m.id, m.unit, m.threads, m.batch, m.options, m.error, c.processor, m.netc, m.compiler"
         " FROM measurement m JOIN machine c ON c.id = m.machine WHERE m.variant = ?1 AND m.what = ?2"
-        " AND (?3 < 0 OR m.threads = ?3) AND (?4 < 0 OR m.batch = ?4) AND (m.error IS NOT NULL OR"
+        " AND (?3 < 0 OR m.threads = ?3) AND (?4 < 0 OR m.batch = ?4) AND (?6 IS NULL OR m.options = ?6) AND (m.error "
+        "IS NOT NULL OR"
         " EXISTS (SELECT 1 FROM sample WHERE measurement = m.id))"
         " ORDER BY m.machine = ?5 DESC, (SELECT max(at) FROM sample WHERE measurement = m.id) DESC, m.id DESC LIMIT 1";
-    return read_figure(t,
-                       prepare(t, sql, "lsiil", w.variant, measured_row[w.what].name, w.threads, w.batch, t->machine));
+    return read_figure(
+        t, prepare(t, sql, "lsiils", w.variant, measured_row[w.what].name, w.threads, w.batch, t->machine, w.options));
 }
 
 /* ---- another database ---- */

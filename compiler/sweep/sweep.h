@@ -67,6 +67,7 @@ struct sweep {
     struct store *store;
     struct timed *reference; /* solve_latency.c: the reference while variants are solved for its latency */
     int threads;            /* of the second latency */
+    const char *trained;    /* the options of --train's measurements; NULL: nothing is trained */
     const char *compiler;   /* "clang version 19.1.7 ..." */
     const char *phase;      /* of the progress */
     double phase_begin;     /* seconds_now() */
@@ -150,6 +151,7 @@ struct wanted {
     int64_t variant;
     enum measured_what what;
     int threads, batch; /* -1: any */
+    const char *options;    /* as in the measurement; NULL: any */
 };
 /* A measurement as JSON, on this machine if there is one, the latest: grammar/SWEEP.md's figure. JSON null: it was never made. */
 json_t *store_figure(struct store *, struct wanted);

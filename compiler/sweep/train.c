@@ -304,6 +304,7 @@ bool train_variants(struct sweep *s)
     struct trainer t = {.settings = settings(s)};
     struct training *all = NEW_ARRAY(s->arena, struct training, s->n_variant * (size_t)o->seeds + 1);
     size_t n = 0;
+    s->trained = t.settings;
     if (!find_script(s, &t) || !check_trainer(s, &t))
         return false;
     t.folder = work_folder(s);

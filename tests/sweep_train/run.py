@@ -100,6 +100,8 @@ def check_resume():
         got = f.sweep("--seeds=1", "--epochs=5")
         equal([v["accuracy"]["options"] for v in got.variants], ["epochs=5 rate=0.15"] * 2, "other settings")
         equal(f.trained(), 2, "trainings with more epochs")
+        got = f.sweep("--seeds=1")
+        equal([v["accuracy"]["options"] for v in got.variants], ["epochs=4 rate=0.15"] * 2, "the first settings again")
         (f.path / "small.net").write_text("# a comment more\n\n" + NET)
         f.sweep("--seeds=2")
         equal(f.trained(), 0, "trainings after another comment in the .net file")
