@@ -216,7 +216,7 @@ endif
 bench: all ## netc's programs and other engines, in turn: latency, ratios, share of the processor's peak
 	@[ -e build/peers/done ] || export BENCH_PEERS=0; $(PYTHON) tests/bench/run
 
-tables: all ## the networks' published figures beside ours
+tables: all ## the papers' tables made again, published figures beside ours (MEASURE=1: latencies, too)
 	@tests/tables/run
 
 # ---- the demo ----
