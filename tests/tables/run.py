@@ -63,7 +63,8 @@ def operators(network, options):
 
 def check_same(row):
     theirs = published.defaults(row.text)
-    own = [f"{name}={value}" for name, value in published.defaults(row.network).items() if name in theirs and name not in published.INDIFFERENT]
+    own = [f"{name}={value}" for name, value in published.defaults(row.network).items()
+           if name in theirs and name not in published.INDIFFERENT]
     if operators(row.network, []) != operators(row.text, [*own, *row.options]):
         raise Failure(f"{row.text} with these values is another graph")
 
