@@ -35,7 +35,8 @@ plan() {
         644 tests/torch/net_torch.py share/netc/tests/torch/net_torch.py \
         644 tests/torch/safetensors_numpy.py share/netc/tests/torch/safetensors_numpy.py \
         644 tests/torch/synthetic.py share/netc/tests/torch/synthetic.py \
-        644 compiler/export/onnx.LICENSE share/doc/netc/onnx.LICENSE
+        644 compiler/export/onnx.LICENSE share/doc/netc/onnx.LICENSE \
+        644 compiler/sweep/report/chart.LICENSE share/doc/netc/chart.LICENSE
     (cd share/vim && find . -name '*.vim') | sed 's,^\./\(.*\),644\tshare/vim/\1\tshare/vim/vimfiles/\1,'
     find netdefs runtime -type f \( -name '*.net' -o -name '*.txt' -o -name '*.tsv' -o -name '*.rename' -o -name '*.safetensors' -o -name '*.[ch]' \) |
         sed 's,.*,644\t&\tshare/netc/&,'

@@ -19,7 +19,13 @@ static const char page[] = {
 static const char style[] = {
 #embed "report/report.css"
     , '\0'};
-static const char script[] = {
+static const char quantities[] = {
+#embed "report/quantities.js"
+    , '\0'};
+static const char plot[] = {
+#embed "report/plot.js"
+    , '\0'};
+static const char report[] = {
 #embed "report/report.js"
     , '\0'};
 static const char chart[] = {
@@ -57,7 +63,8 @@ static void add_chart(struct text *t)
 
 static const struct part {
     const char *line, *bytes; /* no bytes: a function adds it */
-} parts[] = {{"@style@", style}, {"@license@", license}, {"@chart@", NULL}, {"@script@", script}, {"@data@", NULL}};
+} parts[] = {{"@style@", style}, {"@data@", NULL},     {"@license@", license},      {"@chart@", NULL},
+             {"@plot@", plot},   {"@report@", report}, {"@quantities@", quantities}};
 
 static const struct part *find_part(const char *line, size_t n)
 {

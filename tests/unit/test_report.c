@@ -62,7 +62,7 @@ Test(report, a_page_stands_alone)
     cr_assert(strstr(text, "{\"network\":\"\\u003c/script>\\u003c!--\\u003cscript>\",\"text\":\"a \\u003c b && c\""));
     cr_assert(strstr(text, "Copyright (c) 2014-2024 Chart.js Contributors"));
     cr_assert(!strstr(text, "sourceMappingURL"));
-    cr_assert(!strstr(text, "\n@data@") && !strstr(text, "\n@script@") && !strstr(text, "\n@chart@"));
+    cr_assert(!strstr(text, "\n@data@") && !strstr(text, "\n@report@") && !strstr(text, "\n@chart@"));
     cr_assert_eq(strstr(text, "<html")[0], '<');
     json_decref(sweep);
     unlink(path);
