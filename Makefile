@@ -32,7 +32,7 @@ DEPS_DEMO  = $(DEPS_BUILD) dataset-fashion-mnist
 DEPS_CROSS = lld-19 qemu-user gcc-12-aarch64-linux-gnu
 DEPS_TEST  = $(DEPS_DEMO) gcc g++ libclang-rt-19-dev libcriterion-dev python3 python3-numpy python3-torch python3-pil \
              python3-torchvision python3-venv python-matplotlib-data $(DEPS_CROSS) pkgconf strace valgrind zsh fish vim mandoc groff-base man-db \
-             slurm-wlm munge
+             slurm-wlm munge chromium poppler-utils
 
 GOALS = $(if $(MAKECMDGOALS),$(MAKECMDGOALS),all)
 ifneq ($(filter test test-all units fuzz golden bench tables deps,$(GOALS)),)

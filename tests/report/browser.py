@@ -22,16 +22,17 @@ OPTIONS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usa
 
 
 class Browser:
-    """with Browser() as b: b.open(path); b.evaluate("1 + 1")"""
+    """b = Browser(); b.open(path); b.evaluate("1 + 1"); b.close()"""
 
-    def __enter__(self):
+    def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="netc-report-")
         to_read, self.to = os.pipe()
         self.source, from_write = os.pipe()
         command = 'exec "$0" "$@" 3<&%d 4>&%d' % (to_read, from_write)
         self.process = subprocess.Popen(["bash", "-c", command, PROGRAM, *OPTIONS, f"--user-data-dir={self.folder}/profile", "about:blank"],
                                         pass_fds=(to_read, from_write), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL, start_new_session=True)
+                                        stderr=subprocess.DEVNULL, start_new_session=True,
+                                        env=dict(os.environ, TMPDIR=self.folder))
         os.close(to_read)
         os.close(from_write)
         self.number, self.received, self.session = 0, b"", None
@@ -40,9 +41,8 @@ class Browser:
         self.session = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
         for domain in ["Page", "Runtime", "Log", "Network"]:
             self.call(f"{domain}.enable")
-        return self
 
-    def __exit__(self, *_):
+    def close(self):
         os.close(self.to)
         os.close(self.source)
         try:
