@@ -106,8 +106,16 @@ function logTick(value, _, ticks) {
     return wide < 5 || (wide < 2000 ? [1, 2, 5] : [1]).includes(first) ? tickText(value, 0, [{ value }]) : "";
 }
 
+/** In lines of so many letters, parted at commas. */
+function folded(text, most) {
+    return text.split(", ").reduce((lines, piece) => {
+        const last = lines[lines.length - 1];
+        return last && `${last}, ${piece}`.length <= most ? [...lines.slice(0, -1), `${last}, ${piece}`] : [...lines, piece];
+    }, []);
+}
+
 function axis(q, list, logarithmic) {
-    const title = fullName(q).length < 45 ? withUnit(fullName(q), q) : [withUnit(q.label, q), q.note];
+    const title = fullName(q).length < 45 ? withUnit(fullName(q), q) : [withUnit(q.label, q), ...folded(q.note, 45)];
     return { type: logarithmic ? "logarithmic" : "linear", ...ends(q, list, logarithmic),
         afterBuildTicks: logarithmic ? logTicks : undefined,
         title: { display: true, text: title, color: css("text"), font: { size: 13 } },

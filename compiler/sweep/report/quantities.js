@@ -29,7 +29,6 @@ function valueText(value) {
 const COUNT = [[1e9, "G"], [1e6, "M"], [1e3, "k"], [1, ""]];
 const BYTES = [[1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]];
 const SHARE = [[0.01, "%"]];
-const SMALLER = { ms: [[1, "ms"], [1e-3, "µs"]], s: [[1, "s"], [1e-3, "ms"]], J: [[1, "J"], [1e-3, "mJ"]] };
 
 function computedQuantities() {
     const rows = [["params", "Parameters", COUNT], ["macs", "MACs", COUNT], ["activations", "Activations", COUNT],
@@ -54,7 +53,7 @@ function counted(key, field, word) {
 
 function measuredQuantity(key, label, note, better, usual) {
     const unit = variants.map((v) => v[key]?.unit).find(Boolean) || usual;
-    return { key, label, note, kind: "measured", better, digits: 3, scales: SMALLER[unit] || [[1, unit]],
+    return { key, label, note, kind: "measured", better, digits: 3, scales: [[1, unit]],
         measurement: (v) => v[key], value: (v) => v[key]?.median ?? null, low: (v) => v[key].low, high: (v) => v[key].high };
 }
 
@@ -69,7 +68,7 @@ function measuredQuantities() {
     return [
         measuredQuantity("latency_1", "Latency", "1 thread", -1, "ms"), peakShare("latency_1", "1 thread"),
         measuredQuantity("latency_n", "Latency", threads, -1, "ms"), peakShare("latency_n", threads),
-        { ...measuredQuantity("throughput", "Throughput", at, 1, "images/s"), aside: "" }, peakShare("throughput", "throughput"),
+        { ...measuredQuantity("throughput", "Throughput", at, 1, "images/s"), brief: "" }, peakShare("throughput", "throughput"),
         measuredQuantity("energy", "Energy", "an image", -1, "J"),
         measuredQuantity("compile", "Compile time", "", -1, "s"),
     ];
@@ -81,30 +80,39 @@ function trainedQuantity() {
     const how = joined("trained here: Fashion-MNIST", epochs, counted("accuracy", "n", "seed"));
     const mean = (v) => v.accuracy?.mean ?? v.accuracy?.median ?? null;
     const away = (v, sign) => (isNumber(v.accuracy.sd) ? mean(v) + sign * v.accuracy.sd : null);
-    return { ...measuredQuantity("accuracy", "Accuracy", how, 1, "%"), kind: "trained here", aside: "trained here", digits: 4,
+    return { ...measuredQuantity("accuracy", "Accuracy", how, 1, "%"), kind: "trained here", brief: "trained here", digits: 4,
         value: mean, low: (v) => away(v, -1), high: (v) => away(v, 1) };
 }
 
 const published = (v) => v.published || [];
-const publishedName = (what) => what.replace(/^top(\d)_/, "top-$1 ").replaceAll("_", " ").replace(/^./, (c) => c.toUpperCase());
+const publishedName = (p) => p.what.replace(/^top(\d)_/, "top-$1 ").replace(/^gmacs$/, "MACs").replace(/^params$/, "parameters")
+    .replaceAll("_", " ").replace(/^./, (c) => c.toUpperCase());
+const EXACT_HERE = /^(params|g?macs|activations)$/;
+const ABOUT_PICTURES = /error|accuracy/;
 const MORE_IS_BETTER = /accuracy|throughput|images|precision|recall|iou|\bm?ap\b/i;
 
-/** One for each thing that papers printed, of each data set; of each paper, too, where one variant has two values of it. */
+/** One for each thing that a source printed of two variants or more, if all was alike but the variant: data, image, hardware,
+ * conditions. Errors and accuracies come first, what is known of most variants before the others. */
 function publishedQuantities() {
-    const kind = (p) => JSON.stringify([p.what, p.data ?? "", p.unit ?? ""]);
-    const twice = new Set(variants.flatMap((v) => published(v).map(kind).filter((k, i, all) => all.indexOf(k) !== i)));
-    const column = (p) => kind(p) + (twice.has(kind(p)) ? p.source : "");
-    const all = variants.flatMap(published), used = {};
-    return unique(all.map(column)).map((wanted) => {
-        const p = all.find((other) => column(other) === wanted);
-        const entry = (v) => published(v).find((other) => column(other) === wanted);
-        const nth = used[p.what] = (used[p.what] || 0) + 1, key = `published_${p.what}${nth > 1 ? `_${nth}` : ""}`;
-        return { key, label: publishedName(p.what), kind: "published", printed: true,
-            note: joined("published", p.data, twice.has(kind(p)) && p.source), aside: twice.has(kind(p)) ? undefined : "published",
+    const circumstances = (p) => JSON.stringify([p.what, p.unit, p.source, p.data, p.image, p.hardware, p.conditions]);
+    const all = variants.flatMap(published).filter((p) => !EXACT_HERE.test(p.what)), used = new Map();
+    const groups = unique(all.map(circumstances)).map((key) => {
+        const entry = (v) => published(v).find((p) => circumstances(p) === key);
+        return { entry, p: variants.map(entry).find(Boolean), count: variants.filter(entry).length };
+    }).filter(({ count }) => count > 1 || variants.length === 1);
+    const rank = ({ p, count }) => (ABOUT_PICTURES.test(p.what) ? variants.length : 0) + count;
+    return groups.sort((a, b) => rank(b) - rank(a)).map(({ entry, p, count }, place) => {
+        const nth = (used.get(p.what) || 0) + 1, others = groups.filter((g) => g.p.what === p.what && g.p.source === p.source);
+        used.set(p.what, nth);
+        return { key: `published_${p.what}${nth > 1 ? `_${nth}` : ""}`, label: publishedName(p), kind: "published", printed: true,
+            note: joined("published", p.source, p.hardware, others.length > 1 && p.conditions), brief: "published",
             better: MORE_IS_BETTER.test(p.what) ? 1 : -1, scales: [[1, p.unit || ""]],
-            source: (v) => entry(v)?.source, value: (v) => entry(v)?.value ?? null };
+            untabled: place > 0 && 2 * count < variants.length, source: entry, value: (v) => entry(v)?.value ?? null };
     });
 }
+
+/** Under which circumstances something was published. */
+const circumstancesText = (p) => joined(p.data, p.image && `image ${p.image}`, p.hardware, p.conditions, p.how);
 
 /** A column for each parameter that changed; an axis, too, if it is a number. raw() is the value of any kind. */
 function parameterQuantities() {
@@ -117,15 +125,17 @@ function parameterQuantities() {
 const hasSpread = (q, v) =>
     Boolean(q.low && q.measurement(v)) && isNumber(q.low(v)) && isNumber(q.high(v)) && q.measurement(v).n !== 1;
 
-/** The unit by the middle value; as many decimals as tell the smallest one apart, or as were printed. */
+/** The unit by the middle value; so many decimals that it has all its digits and the smallest one lacks one at most, or as
+ * many as were printed. */
 function settle(q) {
     const values = variants.map(q.value).filter(isNumber);
     const sizes = values.map(Math.abs).filter((n) => n > 0).sort((a, b) => a - b), middle = sizes[sizes.length >> 1] || 0;
-    const [factor, unit] = q.scales.find(([size]) => middle >= (size > 1 ? size : size / 10)) || q.scales[q.scales.length - 1];
+    const [factor, unit] = q.scales.find(([size]) => middle >= size) || q.scales[q.scales.length - 1];
     const whole = values.every((n) => Number.isInteger(n / factor));
+    const order = (size) => Math.floor(Math.log10((size || 1) / factor));
     const places = q.printed ? Math.max(0, ...values.map((n) => (String(n).split(".")[1] || "").length)) :
-        q.digits - 1 - Math.floor(Math.log10((sizes[0] || 1) / factor));
-    return { ...q, factor, unit, decimals: whole ? 0 : Math.min(3, Math.max(0, places)), any: values.length > 0,
+        q.digits - 1 - Math.min(order(middle), order(sizes[0]) + 1);
+    return { ...q, factor, unit, decimals: whole ? 0 : Math.min(4, Math.max(0, places)), any: values.length > 0,
         spread: variants.some((v) => hasSpread(q, v)) };
 }
 
@@ -135,7 +145,7 @@ const quantities = [...computedQuantities(), ...measuredQuantities(), trainedQua
 const axes = [...quantities, ...parameters.filter((p) => p.any)].filter((q) => q.kind);
 
 const fullName = (q) => joined(q.label, q.note);
-const shortName = (q) => joined(q.label, q.aside ?? q.note);
+const shortName = (q) => joined(q.label, q.brief ?? q.note);
 const withUnit = (name, q) => name + (q.unit ? ` (${q.unit})` : "");
 
 // ---- numbers ----
@@ -164,7 +174,7 @@ function details(q, v) {
     const m = q.measurement?.(v), value = q.value(v);
     if (m?.error) return m.error;
     if (!isNumber(value)) return null;
-    if (q.source) return `published: ${q.source(v)}`;
+    if (q.source) return joined(`published: ${q.source(v).source}`, circumstancesText(q.source(v)));
     if (!m) return q.factor === 1 ? null : grouped(value, Number.isInteger(value) ? 0 : 4);
     return joined(m.n && plural(m.n, q.key === "accuracy" ? "seed" : "round"), spreadText(q, v),
         m.threads && plural(m.threads, "thread"), m.batch && `batch ${m.batch}`, m.options, m.machine);

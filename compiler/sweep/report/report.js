@@ -70,7 +70,8 @@ function spansDecades(q) {
 }
 
 function fillAxis(name, chosen) {
-    const option = (q) => make("option", { value: axes.indexOf(q), selected: q === chosen && "" }, withUnit(shortName(q), q));
+    const label = (q) => withUnit(q.kind === "published" ? fullName(q) : shortName(q), q);
+    const option = (q) => make("option", { value: axes.indexOf(q), selected: q === chosen && "" }, label(q));
     $(name).replaceChildren(...unique(axes.map((q) => q.kind)).map((kind) =>
         make("optgroup", { label: kind }, ...axes.filter((q) => q.kind === kind).map(option))));
     const take = (q) => { state[name] = q; $(`${name}-log`).checked = spansDecades(q); };
@@ -83,8 +84,9 @@ function fillAxis(name, chosen) {
 function defaultAxes() {
     const first = (...keys) => keys.map((key) => axes.find((q) => q.key === key)).find(Boolean);
     const x = first(...["macs", "params", "activations"].filter((key) => key !== sweep.equal?.what)) || axes[0];
-    const y = first("latency_1", "latency_n", "throughput", "accuracy", "published_top1_error") ||
-        axes.find((q) => ["measured", "published"].includes(q.kind)) || first("activations", "params") || x;
+    const y = first("latency_1", "latency_n", "throughput", "accuracy") || axes.find((q) => q.kind === "measured") ||
+        axes.find((q) => q.kind === "published" && 2 * variants.map(q.value).filter(isNumber).length >= variants.length) ||
+        first("activations", "params") || x;
     return { y, x };
 }
 
@@ -119,7 +121,9 @@ function readFilter() {
 function prepareFilter() {
     const first = parameters.find((p) => p.any);
     const middle = first && variants.map(first.value).filter(isNumber).sort((a, b) => a - b)[variants.length >> 1];
-    const examples = [first && `${first.key}>=${middle}`, filterNames.includes("latency_1") ? "latency_1<60" : "macs<4.2G"];
+    const timed = quantities.find((q) => q.key === "latency_1"), times = timed && variants.map(timed.value).filter(isNumber);
+    const limit = timed && Number((times.reduce((sum, t) => sum + t, 0) / times.length).toPrecision(2));
+    const examples = [first && `${first.key}>=${middle}`, timed ? `latency_1<${limit}` : "macs<4.2G"];
     $("filter").placeholder = `words, or conditions: ${examples.filter(Boolean).join(" ")}`;
     $("filter-names").textContent = filterNames.join(", ");
     const units = unique(quantities.filter((q) => q.measurement).map((q) => q.scales[0][1]));
@@ -130,6 +134,8 @@ function prepareFilter() {
 
 // ---- table ----
 
+const tabled = quantities.filter((q) => !q.untabled);
+
 /** Columns: what a variant is, then its quantities. Names only where they say more than the changed parameters, machines where
  * there was more than one. */
 function tableColumns() {
@@ -137,7 +143,7 @@ function tableColumns() {
     const usual = (v) => parameters.map((p) => `${p.key}=${valueText(p.raw(v))}`).join(" ");
     const named = !parameters.length || variants.some((v) => v.name !== usual(v));
     const several = unique(variants.map(machine).filter(Boolean)).length > 1;
-    return [...(named ? [{ key: "name", label: "Variant", raw: (v) => v.name }] : []), ...parameters, ...quantities,
+    return [...(named ? [{ key: "name", label: "Variant", raw: (v) => v.name }] : []), ...parameters, ...tabled,
         ...(several ? [{ key: "machine", label: "Measured on", raw: machine }] : [])];
 }
 
@@ -232,10 +238,8 @@ function drawTable() {
     $("count").textContent = (rows.length < variants.length ? `${rows.length} of ` : "") + plural(variants.length, "variant");
 }
 
-/** Where values come from and why some are missing. */
+/** Why some values are missing. */
 function drawNotes() {
-    const sources = quantities.filter((q) => q.source)
-        .map((q) => `${fullName(q)}: ${unique(variants.map(q.source).filter(Boolean)).join("; ")}.`);
     const names = { compile: "compile time", latency_1: "latency (1 thread)", latency_n: "latency (all threads)",
         throughput: "throughput", energy: "energy", accuracy: "accuracy" };
     const failures = Object.keys(names).flatMap((key) => unique(variants.map((v) => v[key]?.error).filter(Boolean)).map((why) => {
@@ -243,7 +247,18 @@ function drawNotes() {
         const more = who.length > 5 ? `; and ${who.length - 5} more` : "";
         return `No ${names[key]} of ${who.length === variants.length ? "any variant" : who.slice(0, 5).join("; ") + more}: ${why}`;
     }));
-    $("notes").replaceChildren(...[...sources, ...failures].map((note) => make("li", {}, note)));
+    $("notes").replaceChildren(...failures.map((note) => make("li", {}, note)));
+}
+
+/** All that was published of the variants, each with its source. */
+function drawPublished() {
+    const head = ["Variant", "What", "Published", "", "Source", "Circumstances"].map((text) => make("th", { scope: "col" }, text));
+    const text = (content) => make("td", {}, content || "");
+    const row = (v, p) => make("tr", {}, text(v.name), text(publishedName(p)), make("td", { class: "number" }, String(p.value ?? "–")),
+        make("td", { class: "spread" }, p.unit || ""), text(p.source), text(circumstancesText(p)));
+    const rows = variants.flatMap((v) => published(v).map((p) => row(v, p)));
+    $("published").hidden = !rows.length;
+    $("published-table").replaceChildren(make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
 }
 
 // ---- comparison ----
@@ -280,7 +295,7 @@ function drawComparison() {
         "Select another one to see it beside this one."][chosen.length] ||
         "Ratios to A; of percentages the difference to A in points (pp).";
     $("comparison-table").replaceChildren(...(chosen.length ?
-        chosenTable(chosen, "", [...what, ...quantities.filter((q) => q.kind).map((q) => comparisonRow(q, chosen))]) : []));
+        chosenTable(chosen, "", [...what, ...tabled.filter((q) => q.kind).map((q) => comparisonRow(q, chosen))]) : []));
 }
 
 // ---- the network's text ----
@@ -421,6 +436,7 @@ function start() {
     drawText();
     drawHead();
     drawNotes();
+    drawPublished();
     $("results").hidden = $("filter-form").hidden = !axes.length;
     $("table-section").hidden = !variants.length && leftOut.length > 0;
     if (axes.length) startPlot();
