@@ -39,6 +39,11 @@ def training(mean, sd, n=3):
             "machine": "Some Processor 9000"}
 
 
+def published(value, source, **more):
+    return {"what": "top1_error", "value": value, "unit": "%", "source": source, "data": "ImageNet-1k", "image": 224, "hardware": None,
+            "conditions": None, "how": None, "network": "resnext50_32x4d", **more}
+
+
 def variant(name, parameters, macs, **more):
     return {"name": name, "parameters": {**parameters, "classes": 1000, "blocks": [3, 4, 6, 3], "features": False}, "status": "ok",
             "reason": None, "params": round(macs / 165), "macs": macs, "activations": round(macs / 300), "weights_bytes": round(macs / 41),
@@ -75,9 +80,10 @@ def everything():
             latency_1=measurement(r, one, "ms", 1, 1, 0.77 - 0.02 * place), latency_n=measurement(r, one / 1.86, "ms", 2, 1, 0.7),
             throughput=measurement(r, 1700 / one, "images/s", 2, 16), energy=measurement(r, one / 30, "J", 2),
             accuracy=training(91.2 + 0.25 * place, 0.21),
-            published=[{"what": "top1_error", "value": ERRORS[cardinality], "unit": "%", "source": "A paper, table 3", "data": "ImageNet-1k"}]))
+            published=[published(ERRORS[cardinality], "A paper, table 3"), published(24.5 - place, "Another one", conditions="ten crops"),
+                       published(25.0, "A paper, table 1", what="params", unit="M", data=None)][:3 if place < 2 else 1]))
     variants[1]["energy"] = failure("energy: the counters of this processor cannot be read: permission denied")
-    variants[1]["published"] = []
+    variants[2]["published"] = []
     variants.append(left_out("cardinality=3 width=30", {"cardinality": 3, "width": 30}, "cut",
                              "netdefs/blocks/bottleneck.net:14: the width of a stage, 90, is no multiple of 4"))
     variants.append(left_out("cardinality=5 width=21", {"cardinality": 5, "width": 21}, "cut", "width > 4 * cardinality does not hold"))
@@ -127,7 +133,8 @@ def odd_names():
     r = random.Random(3)
     variants = [variant(f"stem={ODD} n={i}", {"stem": ODD, "n": i, "a.b(": "[x"}, int(1e9 + i * 1e8),
                         latency_1=measurement(r, 20 - i, "ms", 1, 1)) for i in range(3)]
-    variants[0]["published"] = [{"what": "top1_error", "value": 20, "unit": "%", "source": ODD, "data": ODD}]
+    for v in variants[:2]:
+        v["published"] = [published(20, ODD, data=ODD, conditions=ODD, hardware=ODD)]
     variants.append(left_out(ODD, {}, "failed", ODD))
     return sweep(variants, network=ODD, file=ODD, text=f"net x(stem = 1, n = 2) # {ODD}\n{{ {ODD} }}\n", command=ODD, where=[ODD],
                  changed=["stem", "n", "a.b("])
