@@ -10,7 +10,9 @@ import functools
 import json
 import os
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 import samples
 from browser import PROGRAM, Browser
-from tap import BUILD, Failure, Skip, main
+from tap import BUILD, NETC, ROOT, Failure, Skip, expect_done, main, netc
 
 FOLDER = tempfile.TemporaryDirectory(prefix="netc-report-pages-")
 PAGES = Path(FOLDER.name)
@@ -521,8 +523,8 @@ def contrast_of_many_colours(page):
     before = page.js("plot.options.scales.x.title.color")
     page.b.media("", False)
     page.b.settle()
-    contrast(page, False)
     expect(page.js("plot.options.scales.x.title.color") != before, "the plot keeps its colours when the page changes from dark to light")
+    contrast(page, False)
 
 
 def phone(name):
@@ -568,6 +570,45 @@ def paper(page):
     expect(not page.js("document.getElementById('filter').checkVisibility()"), "fields are printed")
 
 
+# ---- a sweep as users make it ----
+
+def sweep_real():
+    """Measured in a minute or less: the numbers are bad, what the page makes of them is what counts."""
+    make_pages()
+    done = expect_done(netc("sweep", "netdefs/fashion/resnext.net", "--over", "cardinality=1,8", "--over", "width=0,16", "--measure", "--rounds=2",
+                            "--threads=2", f"--html={PAGES / 'real.html'}", "--json", binary=NETC, timeout=900), "netc sweep")
+    (PAGES / "real.json").write_text(done.out)
+
+
+def real():
+    sweep_real()
+    loads("real")
+    page = Page("real")
+    page.axes("latency_n", "workspace_bytes")
+    expect_points(page, "latency_n", "workspace_bytes")
+    expect_equal(len(page.points()), 2, "points")
+    pareto(page, "latency_1", "macs")
+    page.b.mouse(*page.spot(1))
+    expect("cardinality=8 width=16" in page.text("#tooltip"), f"the tooltip says {page.text('#tooltip')!r}")
+    expect("width 0 leaves a group no channel" in page.text("#cut"), "why a variant was cut is not told")
+    expect(page.sweep["machine"]["processor"] in page.text("#summary"), "the processor is not named")
+    page.quiet()
+
+
+def not_written():
+    sweep = ["sweep", "netdefs/fashion/resnext.net", "--over", "cardinality=1,8"]
+    make_pages()
+    older = PAGES / "older.html"
+    older.write_text("older")
+    limit = lambda: (signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.setrlimit(resource.RLIMIT_FSIZE, (50000, 50000)))
+    for path, more in [(PAGES, None), (PAGES / "none/page.html", None), (older, limit)]:
+        before = sorted(PAGES.iterdir())
+        got = subprocess.run([NETC, *sweep, f"--html={path}"], cwd=ROOT, capture_output=True, text=True, timeout=60, preexec_fn=more)
+        expect_equal([got.returncode, "[build_write]" in got.stderr, str(path) in got.stderr], [1, True, True], f"what is said of {path}: {got.stderr}")
+        expect_equal(sorted(PAGES.iterdir()), before, "files beside it")
+    expect_equal(older.read_text(), "older", "an older report when the disk is full")
+
+
 @in_browser("everything")
 def nothing_is_asked_for(page):
     """What a page cannot do even if its script wanted to; and how the complaints of other cases come to be."""
@@ -578,12 +619,13 @@ def nothing_is_asked_for(page):
     page.b.events.clear()
 
 
-CASES = [(f"report/loads/{name}", functools.partial(loads, name)) for name in samples.PAGES]
+CASES = [("report/real", real)]  # takes longest
+CASES += [(f"report/loads/{name}", functools.partial(loads, name)) for name in samples.PAGES]
 CASES += [(f"report/phone/{name}", functools.partial(phone, name)) for name in ["everything", "many", "odd_names", "all_cut"]]
 CASES += [(f"report/{case.__name__}", case) for case in [
     every_pair_of_axes, only_what_exists_is_offered, logarithmic_axes, pointing_at_a_point, pointing_at_a_row, whiskers, pareto_of_many,
     pareto_of_few, sorting, sorting_texts, values_in_the_table, filtering, selecting, keyboard, the_network, contrast_in_light,
-    contrast_in_dark, contrast_of_many_colours, paper, nothing_is_asked_for]]
+    contrast_in_dark, contrast_of_many_colours, paper, nothing_is_asked_for, not_written]]
 
 if __name__ == "__main__":
     main(CASES)
