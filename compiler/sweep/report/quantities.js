@@ -76,8 +76,10 @@ function measuredQuantities() {
 
 /** What training here came to: mean and standard deviation over seeds, not median and range. */
 function trainedQuantity() {
-    const epochs = range("accuracy", "options").replace(/epochs=(\d+)/, (_, n) => plural(Number(n), "epoch"));
-    const how = joined("trained here: Fashion-MNIST", epochs, counted("accuracy", "n", "seed"));
+    const words = range("accuracy", "options").split(" "), data = words.find((word) => word.startsWith("data="));
+    const settings = words.filter((word) => word !== data).map((word) =>
+        word.replace(/^(epoch|picture)s=(\d+)$/, (_, what, n) => plural(Number(n), what)).replace("=", " "));
+    const how = joined(`trained here: ${data?.slice(5) || "Fashion-MNIST"}`, ...settings, counted("accuracy", "n", "seed"));
     const mean = (v) => v.accuracy?.mean ?? v.accuracy?.median ?? null;
     const away = (v, sign) => (isNumber(v.accuracy.sd) ? mean(v) + sign * v.accuracy.sd : null);
     return { ...measuredQuantity("accuracy", "Accuracy", how, 1, "%"), kind: "trained here", brief: "trained here", digits: 4,
