@@ -35,7 +35,7 @@ def failure(error):
 
 def training(mean, sd, n=3):
     return {"median": mean, "low": mean - sd, "high": mean + sd, "mean": mean, "sd": sd if n > 1 else None, "n": n,
-            "samples": [mean] * n, "unit": "%", "threads": None, "batch": None, "share": None, "error": None, "options": "epochs=4",
+            "samples": [mean] * n, "unit": "%", "threads": None, "batch": None, "share": None, "error": None, "options": "epochs=4 rate=0.15",
             "machine": "Some Processor 9000"}
 
 
