@@ -167,7 +167,7 @@ function sortBy(column) {
 function headCells(column) {
     const numeric = !column.raw || variants.some((v) => isNumber(column.raw(v)));
     const look = `${numeric ? "number" : ""}${column.raw ? " pinned" : ""}`;
-    const head = make("th", { scope: "col", class: look, "data-key": column.key },
+    const head = make("th", { scope: "col", class: look, "data-key": column.key, "data-label": column.label },
         make("button", { type: "button", title: "Sort", onclick: () => sortBy(column) }, column.label),
         column.note ? make("span", { class: "remark" }, column.note) : null,
         column.unit ? make("span", { class: "unit" }, column.unit) : null);
