@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MAX_JOBS = 64, ROOM = 4096, MAX_CLAIMS = 8, MAX_DIRECTORIES = 4, ATTEMPTS = 100 };
@@ -343,4 +344,20 @@ bool children_run(struct child *child, int n, int jobs, const char *directory, i
         }
     }
     return good && !signal_number;
+}
+
+void child_run_anyway(struct child *child, const char *directory, double patience)
+{
+    enum { LOOK_NS = 10000000 };
+    double signalled = 0; /* when that was seen */
+    child->status = -1;
+    pid_t pid = spawn(child, directory, &child->error);
+    while (pid > 0 && waitpid(pid, &child->status, WNOHANG) == 0) {
+        if (signal_number && !signalled) {
+            signalled = seconds_now();
+        } else if (signalled && seconds_now() > signalled + patience) {
+            kill(-pid, SIGKILL);
+        }
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
+    }
 }

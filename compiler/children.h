@@ -37,5 +37,8 @@ bool temporary_interrupted(void);
 /* Runs all in `directory`, at most `jobs` at once. False once one failed that may not or a signal came; the others have been
  * killed then, and *failed is the one that failed, or -1. */
 bool children_run(struct child *, int n, int jobs, const char *directory, int *failed);
+/* Runs one to its end, also after a signal, and only then kills it if it takes `patience` seconds more: what has to be told to somebody
+ * else before this run ends. */
+void child_run_anyway(struct child *, const char *directory, double patience);
 
 #endif
