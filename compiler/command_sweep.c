@@ -32,11 +32,11 @@ static bool store_all(struct sweep *s)
 static bool explore(struct sweep *s)
 {
     bool measure = s->options->sweep.measure;
-    if (!reference_open(s) || (measure && !find_compiler(s)))
+    if (!reference_open(s) || (measure && !s->options->sweep.slurm && !find_compiler(s)))
         return false;
     bool walked = space_walk(s);
     solve_latency_end(s);
-    if (!walked || !store_all(s) || (measure && !measure_variants(s)))
+    if (!walked || !store_all(s) || (measure && !(s->options->sweep.slurm ? slurm_variants(s) : measure_variants(s))))
         return false;
     if (s->options->sweep.train && !train_variants(s))
         return false;

@@ -109,6 +109,10 @@ enum {
     OPT_ROUNDS,
     OPT_THROUGHPUT,
     OPT_DB,
+    OPT_ON,
+    OPT_PARTITION,
+    OPT_SLURM_OPTION,
+    OPT_POLL,
     OPT_HTML,
     OPT_CSV,
     OPT_TRAIN,
@@ -155,7 +159,8 @@ static const struct option_row option_info[] = {
     {W, OPT_ROUNDS, "rounds", "=N", "rounds in which all variants are measured in turn (default 7)"},
     {W, OPT_THROUGHPUT, "throughput", "=N", "images a run where images a second are measured (default 8)"},
     {W, OPT_TRAIN, "train", "",
-     "train each variant on Fashion-MNIST by PyTorch, which NETC_PYTHON or /usr/bin/python3 has, and tell its accuracy"},
+     "train each variant on Fashion-MNIST by PyTorch, which NETC_PYTHON or /usr/bin/python3 has, and tell its "
+     "accuracy"},
     {W, OPT_EPOCHS, "epochs", "=N", "of each training, the last weights count (default 4)"},
     {W, OPT_SEEDS, "seeds", "=N", "trainings of a variant, each with a seed of its own (default 3)"},
     {W, OPT_SEED, "seed", "=K", "the first of the seeds (default 1)"},
@@ -163,6 +168,12 @@ static const struct option_row option_info[] = {
     {W, OPT_TRAIN_LIMIT, "train-limit", "=N", "train and test with the first N pictures only: for a quick try"},
     {W, OPT_DATA, "data", "=DIR", "the four .gz files of Fashion-MNIST (default /usr/share/datasets/fashion-mnist)"},
     {W, OPT_DB, "db", "=FILE", "the SQLite database that takes all results, and from which the same sweep goes on"},
+    {W, OPT_ON, "on", "=slurm",
+     "build and measure on the nodes of a Slurm cluster, a variant at a time on each (grammar/SWEEP.md)"},
+    {W, OPT_PARTITION, "partition", "=NAME", "of the cluster (default: Slurm's own)"},
+    {W, OPT_SLURM_OPTION, "slurm-option", "=OPTION",
+     "for sbatch, such as --time=30 or --constraint=avx512; as often as need be"},
+    {W, OPT_POLL, "poll", "=SECONDS", "between two looks at the queue (default 10)"},
     {W, OPT_HTML, "html", "=FILE.html", "write a report that a browser opens: plots and tables"},
     {W, OPT_CSV, "csv", "", "print comma-separated values: a line of names, then plain numbers"},
     {W, OPT_JSON, "json", "", "print JSON (grammar/SWEEP.md)"},
@@ -389,7 +400,8 @@ static const char *name_option(enum command c, const char *name)
 struct lists { /* growing -D and -I */
     struct arena *arena;
     struct definition *define;
-    const char **dir, **over, **where;
+    const char **dir, **over, **where, **slurm;
+    size_t n_slurm, cap_slurm;
     size_t n_define, cap_define, n_dir, cap_dir, n_over, cap_over, n_where, cap_where;
     struct text described;
 };
@@ -412,6 +424,21 @@ static void show_form(struct options *o, const char *argument)
     if (strncmp(argument, "after:", 6) != 0 || !argument[6])
         usage(o->command, "--ir takes nothing or after:PASS, not '%s'", argument);
     o->after = argument + 6;
+}
+
+static void on_option(struct options *o, const char *where)
+{
+    if (strcmp(where, "slurm") != 0)
+        usage(o->command, "--on takes slurm, not '%s'; without it this machine measures", where);
+    o->sweep.slurm = true;
+}
+
+static void slurm_option(struct lists *l, const char *text)
+{
+    if (*text != '-')
+        usage(COMMAND_SWEEP,
+              "--slurm-option takes an option of sbatch with its dashes, --slurm-option=--time=30, not '%s'", text);
+    PUSH(l->arena, l->slurm, l->n_slurm, l->cap_slurm, text);
 }
 
 static void apply(struct options *o, struct lists *l, int value, const char *argument)
@@ -448,6 +475,10 @@ static void apply(struct options *o, struct lists *l, int value, const char *arg
     case OPT_ROUNDS: o->sweep.rounds = number(c, "rounds", argument, 1000); break;
     case OPT_THROUGHPUT: o->sweep.throughput = number(c, "throughput", argument, 4096); break;
     case OPT_DB: o->sweep.db = argument; break;
+    case OPT_ON: on_option(o, argument); break;
+    case OPT_PARTITION: o->sweep.partition = argument; break;
+    case OPT_SLURM_OPTION: slurm_option(l, argument); break;
+    case OPT_POLL: o->sweep.poll = number(c, "poll", argument, 3600); break;
     case OPT_HTML: o->sweep.html = argument; break;
     case OPT_CSV: o->sweep.csv = true; break;
     case OPT_TRAIN: o->sweep.train = true; break;
@@ -503,6 +534,27 @@ static enum command command_by_name(const char *name)
           near ? "'?" : "");
 }
 
+static void slurm_arguments(struct options *o)
+{
+    const struct sweep_options *s = &o->sweep;
+    const char *lone = s->partition ? "--partition" : s->n_slurm_option ? "--slurm-option" : s->poll ? "--poll" : NULL;
+    if (lone && !s->slurm)
+        usage(o->command, "%s is for --on=slurm", lone);
+    if (!s->slurm)
+        return;
+    if (!s->measure)
+        usage(o->command, "--on=slurm needs --measure: sizes alone are found here, in a moment");
+    if (!s->db)
+        usage(o->command,
+              "--on=slurm needs --db=FILE, in a folder that the nodes see, too: they leave their results beside it");
+    if (s->equal && strncmp(s->equal, "latency", strlen("latency")) == 0)
+        usage(o->command,
+              "--equal=latency needs one processor, on which each next value is measured: beside --on=slurm take "
+              "macs or params");
+    if (s->train)
+        usage(o->command, "--train runs on this machine: give it in a run of its own with the same --db");
+}
+
 static void sweep_arguments(struct options *o)
 {
     struct sweep_options *s = &o->sweep;
@@ -519,6 +571,7 @@ static void sweep_arguments(struct options *o)
         usage(o->command, "--epochs, --seeds, --seed, --train-rate, --train-limit and --data are of --train");
     if (s->limit && s->limit < 64)
         usage(o->command, "--train-limit is 64 or more, the pictures of a step");
+    slurm_arguments(o);
     if (!s->rounds)
         s->rounds = 7;
     if (!s->epochs)
@@ -651,10 +704,12 @@ struct options read_options(struct arena *a, int argc, char **argv)
             unknown_option(a, o.command, longs, argv[optind]);
         apply(&o, &l, value, optarg);
     }
+    o.sweep.slurm_option = l.slurm;
+    o.sweep.n_slurm_option = (int)l.n_slurm;
     read_arguments(a, &o, argv + 1 + optind, argc - 1 - optind);
     if (!o.target)
         o.target = target_native();
-    if ((o.command == COMMAND_TUNE || o.sweep.measure) && !target_runs_here(o.target))
+    if ((o.command == COMMAND_TUNE || (o.sweep.measure && !o.sweep.slurm)) && !target_runs_here(o.target))
         usage(o.command, "this measures on this processor, which does not run %s; native is %s here", o.target->name,
               target_native()->name);
     if (o.sysroot && !target_foreign_arch(o.target))

@@ -45,6 +45,10 @@ struct sweep_options { /* of netc sweep; compare has measure, csv and rounds, to
     bool measure, csv;
     int rounds, throughput; /* --rounds, --throughput: images a run */
     const char *db, *html; /* NULL: none */
+    bool slurm; /* --on=slurm */
+    const char *partition; /* NULL: Slurm's default */
+    const char *const *slurm_option; /* --slurm-option, in order */
+    int n_slurm_option, poll; /* --poll: seconds; 0: the default */
     bool train;
     int epochs, seeds, seed, limit; /* --epochs, --seeds, --seed: the first; --train-limit: pictures, 0: all */
     double rate; /* --train-rate; 0: not given */

@@ -8,7 +8,7 @@
 #   UPDATE=1  rewrites the verdict files      ALL=1  every network on every target
 set -u
 cd "$(dirname "$0")/.." || exit 1
-order=(unit lang pass loop bad run weights checkpoints tune sweep train compare report tables export libraries pictures watch install faults fuzz torch forms nets peers variants aarch64 sanitize slurm generated)
+order=(unit lang pass loop bad run weights checkpoints tune sweep sweep_train compare report tables export libraries pictures watch install faults fuzz torch forms nets peers variants aarch64 sanitize slurm generated)
 limit=${GROUP_SECONDS:-2400}
 python=${PYTHON:-$([ -e build/venv/done ] && echo build/venv/bin/python3 || echo /usr/bin/python3)}
 mkdir -p build/tests

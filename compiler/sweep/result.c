@@ -67,6 +67,22 @@ static json_t *machine_json(struct sweep *s)
                      system_name(s->scratch), "threads", s->threads);
 }
 
+/* Where many measured: their names. */
+static json_t *nodes_json(struct sweep *s, const json_t *variants)
+{
+    struct text all = {.arena = s->scratch};
+    size_t i;
+    json_t *variant;
+    json_array_foreach(variants, i, variant)
+    {
+        const char *name = json_string_value(json_object_get(json_object_get(variant, "latency_1"), "machine"));
+        if (name && !strstr(text_string(&all), name))
+            text_add(&all, "%s%s", all.length ? "; " : "", name);
+    }
+    return json_pack("{s:o, s:n, s:n, s:n}", "processor", string_or_null(all.length ? text_string(&all) : NULL),
+                     "cores", "system", "threads");
+}
+
 static json_t *figure(struct sweep *s, const struct swept *v, enum measured_what what, int threads, int batch)
 {
     const char *options = what == MEASURED_ACCURACY ? s->trained : NULL;
@@ -85,10 +101,12 @@ static json_t *variant_json(struct sweep *s, const struct swept *v, const struct
     json_object_set_new(one, "weights_bytes", size_or_null(v, v->weights_bytes));
     json_object_set_new(one, "workspace_bytes", size_or_null(v, v->workspace_bytes));
     json_object_set_new(one, "deviation", real_or_null(v->deviation));
+    int most = s->options->sweep.slurm && !s->options->threads ? -2 : s->threads; /* nodes have other cores */
     json_object_set_new(one, "compile", figure(s, v, MEASURED_COMPILE, -1, -1));
     json_object_set_new(one, "latency_1", figure(s, v, MEASURED_LATENCY, 1, 1));
-    json_object_set_new(one, "latency_n", s->threads > 1 ? figure(s, v, MEASURED_LATENCY, s->threads, 1) : json_null());
-    json_object_set_new(one, "throughput", figure(s, v, MEASURED_THROUGHPUT, s->threads, s->options->sweep.throughput));
+    json_object_set_new(one, "latency_n", most > 1 || most < 0 ? figure(s, v, MEASURED_LATENCY, most, 1) : json_null());
+    json_object_set_new(one, "throughput",
+                        figure(s, v, MEASURED_THROUGHPUT, most == -2 ? -1 : most, s->options->sweep.throughput));
     json_object_set_new(one, "energy", figure(s, v, MEASURED_ENERGY, -1, -1));
     json_object_set_new(one, "accuracy", figure(s, v, MEASURED_ACCURACY, -1, -1));
     json_object_set_new(one, "published",
@@ -130,7 +148,7 @@ json_t *sweep_json(struct sweep *s)
     json_object_set_new(all, "text", json_string(s->text));
     json_object_set_new(all, "options", json_string(s->options->shaped));
     json_object_set_new(all, "target", json_string(s->options->target->name));
-    json_object_set_new(all, "machine", machine_json(s));
+    json_object_set_new(all, "machine", s->options->sweep.slurm ? nodes_json(s, variants) : machine_json(s));
     json_object_set_new(all, "date", date_json());
     json_object_set_new(all, "over", over_json(s));
     json_object_set_new(all, "solve", string_or_null(s->options->sweep.solve));

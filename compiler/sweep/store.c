@@ -60,6 +60,7 @@ struct store {
     sqlite3 *db;
     int lock;         /* -1: none */
     int64_t machine;  /* this one's row */
+    bool anywhere;    /* others' figures are as good as its own */
 };
 
 /* ---- statements ---- */
@@ -396,12 +397,41 @@ json_t *store_figure(struct store *t, struct wanted w)
     static const char sql[] =
         "SELECT m.id, m.unit, m.threads, m.batch, m.options, m.error, c.processor, m.netc, m.compiler"
         " FROM measurement m JOIN machine c ON c.id = m.machine WHERE m.variant = ?1 AND m.what = ?2"
-        " AND (?3 < 0 OR m.threads = ?3) AND (?4 < 0 OR m.batch = ?4) AND (?6 IS NULL OR m.options = ?6) AND (m.error "
-        "IS NOT NULL OR"
-        " EXISTS (SELECT 1 FROM sample WHERE measurement = m.id))"
+        " AND (?3 = -1 OR m.threads = ?3 OR (?3 = -2 AND m.threads > 1)) AND (?4 < 0 OR m.batch = ?4)"
+        " AND (?6 IS NULL OR m.options = ?6)"
+        " AND (m.error IS NOT NULL OR EXISTS (SELECT 1 FROM sample WHERE measurement = m.id))"
         " ORDER BY m.machine = ?5 DESC, (SELECT max(at) FROM sample WHERE measurement = m.id) DESC, m.id DESC LIMIT 1";
-    return read_figure(
-        t, prepare(t, sql, "lsiils", w.variant, measured_row[w.what].name, w.threads, w.batch, t->machine, w.options));
+    return read_figure(t, prepare(t, sql, "lsiils", w.variant, measured_row[w.what].name, w.threads, w.batch,
+                                  t->anywhere ? (int64_t)0 : t->machine, w.options));
+}
+
+void store_read_anywhere(struct store *t)
+{
+    t->anywhere = true;
+}
+
+bool store_is_measured(struct store *t, const struct swept *v, int threads, int batch, int rounds)
+{
+    static const char sql[] = /* of a round throughput comes last */
+        "SELECT count(*) FROM measurement m WHERE m.variant = ?1 AND m.what = 'throughput'"
+        " AND (?2 = 0 OR m.threads = ?2) AND m.batch = ?3 AND m.netc = ?4 AND m.error IS NULL"
+        " AND (SELECT count(*) FROM sample WHERE measurement = m.id) >= ?5";
+    int64_t n = 0;
+    return finish(t, prepare(t, sql, "liisi", v->row, threads, batch, NETC_VERSION, rounds), &n) && n;
+}
+
+bool store_read_status(struct store *t, struct swept *v)
+{
+    sqlite3_stmt *statement = prepare(t, "SELECT status, reason FROM variant WHERE id = ?", "l", v->row);
+    bool good = statement && sqlite3_step(statement) == SQLITE_ROW;
+    const char *status = good ? (const char *)sqlite3_column_text(statement, 0) : "";
+    const char *reason = good ? (const char *)sqlite3_column_text(statement, 1) : NULL;
+    for (int i = 0; good && i <= VARIANT_FAILED; i++)
+        if (strcmp(status, variant_status_name[i]) == 0)
+            v->status = (enum variant_status)i;
+    v->reason = reason ? arena_printf(t->arena, "%s", reason) : NULL;
+    sqlite3_finalize(statement);
+    return good || store_fault(t);
 }
 
 /* ---- another database ---- */

@@ -5,6 +5,7 @@
  *   store.c     SQLite, a row a variant and measurement (grammar/SWEEP.md); resumed, and locked against another sweep
  *   measure.c   builds by children, programs run in turn, round by round
  *   train.c     --train: the PyTorch script, a child a variant and seed
+ *   slurm.c     the same on the nodes of a cluster, slurm_queue.c what is asked of Slurm
  *   result.c    the whole as JSON -> table.c: a table, CSV -> report.c: HTML
  *
  * What is asked for is written into the database as it comes, and what is told is read from there: a sweep that was
@@ -150,11 +151,15 @@ bool store_variant_failed(struct store *, const struct swept *); /* writes what 
 struct wanted {
     int64_t variant;
     enum measured_what what;
-    int threads, batch; /* -1: any */
-    const char *options;    /* as in the measurement; NULL: any */
+    int threads, batch; /* -1: any; threads -2: more than one */
+    const char *options; /* as in the measurement; NULL: any */
 };
 /* A measurement as JSON, on this machine if there is one, the latest: grammar/SWEEP.md's figure. JSON null: it was never made. */
 json_t *store_figure(struct store *, struct wanted);
+void store_read_anywhere(struct store *); /* figures of this machine do not come before others' */
+/* Is all that --measure asks for there, in these many rounds, of any machine? threads 0: of as many as that has. */
+bool store_is_measured(struct store *, const struct swept *, int threads, int batch, int rounds);
+bool store_read_status(struct store *, struct swept *); /* what became of it, as it is written there */
 /* Takes in what another database has: rows that are the same stay. */
 bool store_merge(struct store *, const char *path);
 
@@ -176,6 +181,9 @@ json_t *program_bench(struct sweep *, const struct measured_program *, int threa
 /* How many runs take some tenths of a second, found by a few, which also bring the program into memory; 0 and why. */
 int program_runs(struct sweep *, const struct measured_program *, int threads, const char **why);
 struct sample program_sample(const json_t *bench, enum measured_what, int batch);
+
+/* ---- slurm.c ---- */
+bool slurm_variants(struct sweep *); /* as measure_variants() */
 
 /* ---- progress.c ---- */
 /* How far a phase of the sweep is, 0..1; nothing is shown in its first half second. */
