@@ -274,6 +274,8 @@ def interrupted():
         process.send_signal(signal.SIGINT)
         code, out, err = ended(process)
         equal(code, -signal.SIGINT, "how it ended")
+        waiting = [task for task, (state, _) in site.queue().items() if state == "PENDING"]
+        equal(waiting, [], "what still waits in the queue")
         until(lambda: not site.queue(), "an empty queue")
         first = site.measured()
         if not first or first == all_of_them:
