@@ -79,6 +79,11 @@ static bool spool_open(struct cluster *c)
 {
     struct sweep *s = c->sweep;
     c->spool = arena_printf(s->arena, "%s.slurm", absolute_path(s->arena, s->options->sweep.db));
+    if (strchr(c->spool, '\\')) {
+        diag_error_file(s->diags, CHECK_sweep_slurm, c->spool,
+                        "Slurm writes no logs where a name has a \\: take another");
+        return false;
+    }
     if (mkdir(c->spool, 0777) == 0 || errno == EEXIST)
         return true;
     diag_error_file(s->diags, CHECK_sweep_slurm, c->spool,
