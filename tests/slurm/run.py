@@ -338,6 +338,22 @@ def refused():
         site.check_clean()
 
 
+def odd_names():
+    """Folders whose names Slurm and shells could take for something else."""
+    with Site() as site:
+        place = site.path / "it's $HOME 5%A%%j"
+        place.mkdir()
+        site.path, shared = place, site.path
+        (place / "tiny.net").write_text(NET)
+        site.sweep("--over", "width=3", "-I", "no such 'folder'")
+        equal(site.measured(), widths(3), "variants measured")
+        site.check_clean()
+        got = site.sweep("--over", "width=3", "--db=\\.db", code=1, binary=SANITISED)
+        if "\\.db.slurm" not in got.err or "[sweep_slurm]" not in got.err:
+            raise Failure(f"a name that Slurm cannot take is not refused\n{got.err}")
+        site.path = shared
+
+
 def without_slurm():
     with tempfile.TemporaryDirectory(prefix="netc-slurm-none-") as folder:
         (Path(folder) / "tiny.net").write_text(NET)
@@ -386,5 +402,5 @@ def read(path):
 if __name__ == "__main__":
     main([("usage", usage), ("no Slurm", without_slurm), ("a node dies", node_dies), ("a whole sweep", whole_sweep),
           ("a node loses its job", node_loses_job), ("a variant that fails", variant_fails), ("Ctrl-C", interrupted), ("killed", killed),
-          ("cancelled by others", cancelled_by_others), ("another folder there", other_folder), ("refused", refused),
+          ("cancelled by others", cancelled_by_others), ("another folder there", other_folder), ("refused", refused), ("odd names", odd_names),
           ("always lost", always_lost), ("nothing left of a killed test", nothing_left)])
