@@ -121,7 +121,7 @@ def check_where():
         raise Failure(f"the test's condition keeps {wanted}: it tells nothing")
     # What is not wanted by its parameters alone is never faulted.
     same(column(sweep_json(TINY, "--over", "width=60..70", "--where", "width <= 62")["variants"], "width"), [60, 61, 62], "--where before faults")
-    same(sweep_json(TINY, "--over", "width=8", "--where", "params > 10 && activations > 10 && macs > 10")["variants"][0]["status"], "ok", "all three")
+    same(sweep_json(TINY, "--over", "width=8", "--where", "params > 10 and activations > 10 and macs > 10")["variants"][0]["status"], "ok", "all three")
 
 
 def check_cut():
@@ -500,7 +500,7 @@ def check_counters(folder):
         time.sleep(0.002)
     told = json.loads(process.communicate(timeout=60)[0])
     joules = told["energy_j"] * told["runs"]
-    if not 0.3 < joules < 2.001:
+    if not 0.05 < joules < 2.001:
         raise Failure(f"{joules} J of the 2 that the counter tells")
 
 
