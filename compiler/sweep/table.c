@@ -202,6 +202,35 @@ static void print_reasons(struct text *out, json_t *sweep, const char *status)
     json_decref(all);
 }
 
+/* Why a variant has no accuracy, or not of all seeds; NULL. */
+static const char *training_error(const json_t *variant)
+{
+    return json_string_value(json_object_get(json_object_get(variant, "accuracy"), "error"));
+}
+
+/* What the accuracies are of, and which trainings failed. */
+static void print_trainings(struct text *out, json_t *ok)
+{
+    json_t *variant, *trained = NULL;
+    size_t i;
+    bool first = true;
+    json_array_foreach(ok, i, variant)
+    {
+        json_t *accuracy = json_object_get(variant, "accuracy");
+        if (training_error(variant)) {
+            text_add(out, "%straining failed: %s: %s\n", first ? "\n" : "",
+                     json_string_value(json_object_get(variant, "name")), training_error(variant));
+            first = false;
+        }
+        trained = !trained && json_is_number(json_object_get(accuracy, "mean")) ? accuracy : trained;
+    }
+    if (trained)
+        text_add(out, "\naccuracy: mean and standard deviation of %lld trainings on Fashion-MNIST, %s, %s\n",
+                 (long long)json_integer_value(json_object_get(trained, "n")),
+                 json_string_value(json_object_get(trained, "options")),
+                 json_string_value(json_object_get(trained, "compiler")));
+}
+
 void sweep_table(struct text *out, json_t *sweep)
 {
     json_t *ok = with_status(sweep, "ok"), *equal = json_object_get(sweep, "equal");
@@ -216,6 +245,7 @@ void sweep_table(struct text *out, json_t *sweep)
     if (first && !json_is_null(json_object_get(first, "latency_1")))
         text_add(out, "\nmeasured on %s, %s\n", json_string_value(json_object_get(machine, "processor")),
                  json_string_value(json_object_get(sweep, "target")));
+    print_trainings(out, ok);
     json_decref(ok);
 }
 
@@ -258,9 +288,9 @@ void sweep_csv(struct text *out, json_t *sweep)
                 text_add(out, isnan(number) ? "," : number == floor(number) ? ",%.0f" : ",%.9g", number);
             }
         text_add(out, ",");
-        csv_text(out, json_is_null(json_object_get(variant, "reason"))
-                          ? ""
-                          : json_string_value(json_object_get(variant, "reason")));
+        const char *reason = json_string_value(json_object_get(variant, "reason"));
+        reason = reason ? reason : training_error(variant);
+        csv_text(out, reason ? reason : "");
         text_add(out, "\n");
     }
 }

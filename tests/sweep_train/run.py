@@ -156,7 +156,7 @@ def check_interrupted():
 
 def check_failing_variant():
     with Folder() as f:
-        got = f.sweep("--seeds=2", over="classes=11,10")
+        got = f.sweep("--seeds=2", "--jobs=1", over="classes=11,10")
         equal(accuracies(got), [[], [91, 92]], "a variant that fails and one that does not")
         equal([v["status"] for v in got.variants], ["ok", "ok"], "their status")
         equal(got.variants[0]["accuracy"]["error"], "seed 2: ValueError: logits is [11]", "the error")
@@ -164,6 +164,11 @@ def check_failing_variant():
         f.trained()
         f.sweep("--seeds=2", over="classes=11,10")
         equal(f.trained(), 2, "trainings that are tried again")
+        words = [NETC, "sweep", "small.net", "--over", "classes=11,10", "--train", "--seeds=2", "--jobs=1", "--db=s.db"]
+        table = expect_done(run(words, cwd=f.path, env=f.environment()), "netc sweep").out
+        contains(table, "training failed: classes=11: seed 2: ValueError: logits is [11]", "of 2 trainings on Fashion-MNIST, epochs=4 rate=0.15")
+        lines = expect_done(run(words + ["--csv"], cwd=f.path, env=f.environment()), "netc sweep").out.splitlines()
+        equal([line.split(",")[-1] for line in lines[1:]], ["seed 2: ValueError: logits is [11]", ""], "reasons of the CSV")
 
 
 def check_late_seed():
