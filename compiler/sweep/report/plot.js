@@ -139,7 +139,7 @@ const onPlot = () => state.shown.filter((v) => isNumber(state.y.value(v)) && isN
 
 function points(list) {
     const look = looks(), each = list.map((v) => ({ ...look(v), front: state.front.has(v.id) }));
-    const fill = each.map((p) => (p.front ? p.colour : css("ground")));
+    const ground = css("ground"), fill = each.map((p) => (p.front ? p.colour : ground));
     return { data: list.map((v) => ({ x: state.x.value(v) / state.x.factor, y: state.y.value(v) / state.y.factor, id: v.id })),
         clip: false, hitRadius: 6, hoverRadius: 8.5, hoverBorderWidth: 3, borderWidth: 1.8,
         pointStyle: each.map((p) => p.shape), rotation: each.map((p) => p.turn), radius: each.map((p) => (p.front ? 6.5 : 4.5)),
@@ -241,7 +241,7 @@ function pointInPlot(id) {
     const active = index < 0 ? [] : [{ datasetIndex: 0, index }];
     plot.setActiveElements(active);
     plot.tooltip.setActiveElements(active, { x: 0, y: 0 });
-    plot.update("none");
+    plot.draw();
 }
 
 function onPlotHover(event, elements) {
@@ -272,8 +272,9 @@ function makePlot() {
 
 function updatePlot() {
     if (!plot) return;
-    const all = onPlot(), front = paretoFront(all, state.y, state.x), list = [...all.filter((v) => !front.includes(v)), ...front];
+    const all = onPlot(), front = paretoFront(all, state.y, state.x);
     state.front = new Set(front.map((v) => v.id));
+    const list = [...all.filter((v) => !state.front.has(v.id)), ...front];
     state.hovered = null;
     plot.setActiveElements([]);
     plot.tooltip.setActiveElements([], { x: 0, y: 0 });

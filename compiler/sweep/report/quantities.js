@@ -184,16 +184,13 @@ function details(q, v) {
 
 // ---- Pareto front ----
 
-/** Is a at least as good as b in both quantities and better in one? */
-function dominates(a, b, y, x) {
-    const dy = (y.value(a) - y.value(b)) * y.better, dx = (x.value(a) - x.value(b)) * x.better;
-    return dy >= 0 && dx >= 0 && (dy > 0 || dx > 0);
-}
-
-/** The variants that no other one dominates; none where an axis has no better end. */
+/** The variants that no other one dominates: is at least as good in both quantities and better in one. None where an axis has
+ * no better end. */
 function paretoFront(list, y, x) {
     if (!y.better || !x.better || y === x) return [];
-    return list.filter((b) => !list.some((a) => dominates(a, b, y, x)));
+    const spots = list.map((v) => ({ v, up: y.value(v) * y.better, right: x.value(v) * x.better }));
+    const dominates = (a, b) => a.up >= b.up && a.right >= b.right && (a.up > b.up || a.right > b.right);
+    return spots.filter((b) => !spots.some((a) => dominates(a, b))).map(({ v }) => v);
 }
 
 // ---- filter ----
