@@ -53,7 +53,7 @@ static bool tell(struct sweep *s, struct text *out)
         (o->sweep.csv ? sweep_csv : sweep_table)(out, all);
     bool good = !o->sweep.html || sweep_report(s->diags, o->sweep.html, all);
     json_decref(all);
-    return good;
+    return good && !diag_errors(s->diags); /* of the database, too, whose results are read here */
 }
 
 /* Where no variant is a network the first one's fault is the sweep's. */
