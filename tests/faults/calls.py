@@ -37,12 +37,12 @@ def can_trace():
 def traced(scene, calls):
     """(call, which of its kind, line of the trace), from where the program itself has begun."""
     log = OUT / f"{scene.path.name}.trace"
-    code, *_ = scene.run(before=["strace", "-y", "-o", log, "-e", f"trace=set_robust_list,{','.join(calls)}"])
+    code, *_ = scene.run(before=["strace", "-y", "-o", log, "-e", f"trace=prlimit64,{','.join(calls)}"])
     if code != 0:
         raise Failure(f"{scene.name} ended with {code} under strace")
     scene.lay_out()
     lines = log.read_text(errors="replace").splitlines()
-    loaded = next((i for i, line in enumerate(lines) if line.startswith("set_robust_list")), -1)  # the loader's last call
+    loaded = next((i for i, line in enumerate(lines) if line.startswith("prlimit64(0, RLIMIT_STACK, NULL")), -1)  # the loader's last
     seen, found = {}, []
     for i, line in enumerate(lines):
         call = re.match(r"(\w+)\(", line)

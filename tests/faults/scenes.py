@@ -210,6 +210,8 @@ class Scene:
                 return json.loads(content) is not None
             except ValueError:
                 return False
+        if self.volatile and name.endswith(".html"):
+            return content.startswith(b"<!DOCTYPE html>") and content.endswith(b"</html>\n")
         return self.pictures and code == 1 and is_whole_npy(content)
 
     def judge(self, code, out, said, files, codes):
@@ -278,6 +280,7 @@ def scenes():
     yield netc("source", *source, "--weights=w.safetensors", earlier=[NETC, *source, "--weights=synthetic", "--parts=3"])
     yield netc("pack", "pack", "small.net", "--weights=w.safetensors", "-o", "new.packed", outputs=["new.packed"])
     yield netc("export", "export", "small.net", "--weights=w.safetensors", "-o", "m.onnx", outputs=["m.onnx"])
+    yield netc("report", "sweep", "small.net", "--over=classes=2,3", "--html=r.html", outputs=["r.html"], volatile=True)
     yield netc("pickled", "pack", "small.net", "--weights=w.pth", "--rename=map", "-o", "new.packed", outputs=["new.packed"])
     yield netc("pickled_old", "pack", "small.net", "--weights=old.pth", "--rename=map", "-o", "new.packed", outputs=["new.packed"])
     yield netc("split", "build", "small.net", "--weights=w.safetensors", "--parts=1", "--jobs=1", "-o", "small",
