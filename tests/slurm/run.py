@@ -88,7 +88,7 @@ class Site:
         return [str(binary), "sweep", str(file), "--measure", "--rounds=1", "--throughput=1", *words, "--db=all.db", *map(str, arguments)]
 
     def sweep(self, *arguments, code=0, **words):
-        got = run(self.command(*arguments, **words), cwd=self.path, env=self.environment)
+        got = run(self.command(*arguments, **words), cwd=self.path, env=self.environment, timeout=3 * WAIT)
         if got.code != code:
             raise Failure(f"netc sweep {' '.join(map(str, arguments))} ended with {got.code}, not {code}\n{got.out}{got.err[-3000:]}")
         return got
