@@ -246,6 +246,8 @@ static void put_command(struct cluster *c, struct text *t)
     put_option(t, "winograd", winograd_mode_name[o->winograd]);
     if (o->max_error > 0)
         put_option(t, "max-error", arena_printf(a, "%.17g", o->max_error));
+    if (o->jobs)
+        put_option(t, "jobs", arena_printf(a, "%d", o->jobs));
     if (o->threads)
         put_option(t, "threads", arena_printf(a, "%d", o->threads));
     put_option(t, "rounds", arena_printf(a, "%d", o->sweep.rounds));

@@ -339,14 +339,16 @@ def refused():
 
 
 def odd_names():
-    """Folders whose names Slurm and shells could take for something else."""
+    """Folders whose names Slurm and shells could take for something else; the options that shape code and builds."""
     with Site() as site:
         place = site.path / "it's $HOME 5%A%%j"
         place.mkdir()
         site.path, shared = place, site.path
         (place / "tiny.net").write_text(NET)
-        site.sweep("--over", "width=3", "-I", "no such 'folder'")
+        site.sweep("--over", "width=3", "-I", "no such 'folder'", "--jobs=1", "--winograd=off")
         equal(site.measured(), widths(3), "variants measured")
+        equal(site.rows("SELECT v.options, m.options FROM variant v JOIN measurement m ON m.variant = v.id WHERE m.what = 'compile'"),
+              [("--winograd=off", "jobs=1")], "options on the node")
         site.check_clean()
         got = site.sweep("--over", "width=3", "--db=\\.db", code=1, binary=SANITISED)
         if "\\.db.slurm" not in got.err or "[sweep_slurm]" not in got.err:
