@@ -180,7 +180,7 @@ static const struct option_row option_info[] = {
     {V, OPT_MEASURE, "measure", "",
      "build all with synthetic weights and run them in turn: what each stage takes on this processor"},
     {V, OPT_THREADS, "threads", "=N", "of the second latency, besides one thread (default: the cores of this machine)"},
-    {V, OPT_ROUNDS, "rounds", "=N", "rounds in which all are measured in turn, some seconds each time (default 5)"},
+    {V, OPT_ROUNDS, "rounds", "=N", "rounds in which all are measured in turn, about a second each time (default 5)"},
     {V, OPT_CSV, "csv", "", "print comma-separated values: a line of names, then one a stage; plain numbers"},
     {V, OPT_JSON, "json", "", "print all of it as JSON"},
     {T | W, OPT_TARGET, "target", "=NAME", "native (default), or a processor family that this processor runs"},

@@ -54,10 +54,18 @@ static bool add_definition(struct arena *a, struct compared_argument *c, const c
     return false;
 }
 
+/* FILE or FILE:NET, commas and all. */
+static bool is_file(struct arena *a, const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    bool net = colon && !strchr(colon, ',');
+    return access(text, F_OK) == 0 || (net && access(arena_copy(a, text, (size_t)(colon - text)), F_OK) == 0);
+}
+
 struct compared_argument *read_compared(struct arena *a, const char *text, const char **why)
 {
     struct compared_argument *c = NEW(a, struct compared_argument);
-    size_t n = access(text, F_OK) == 0 ? strlen(text) : strcspn(text, ",");
+    size_t n = is_file(a, text) ? strlen(text) : strcspn(text, ",");
     *c = (struct compared_argument){.text = text, .file = arena_copy(a, text, n)};
     if (n == 0) {
         *why = arena_printf(a, "'%s' does not begin with a network", text);

@@ -69,6 +69,7 @@ struct compared {
     int n_parameter;
     struct network_stages stages;
     int64_t params, macs, activations, weights_bytes, workspace_bytes;
+    int runs[LATENCIES]; /* that its program makes in a turn; 0: not known yet */
     struct time whole[LATENCIES], outside[LATENCIES]; /* outside: the whole without its stages */
 };
 

@@ -125,6 +125,9 @@ static json_t *stage_object(const struct comparison *c, const struct network_sta
 /* A number, a list, a bool or a string as such; what JSON has no word for as the language writes it. */
 static json_t *value_json(const char *value)
 {
+    size_t n = strlen(value);
+    if (n > 1 && value[0] == '"' && value[n - 1] == '"')
+        return json_stringn(value + 1, n - 2);
     json_t *plain = json_loads(value, JSON_DECODE_ANY, NULL);
     return plain ? plain : json_string(value);
 }

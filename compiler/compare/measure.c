@@ -20,7 +20,8 @@
 #include "compare/compare.h"
 #include "progress.h"
 
-enum { MOST_LOG = 1 << 24, SHOWN_LOG = 4000 };
+enum { MOST_LOG = 1 << 24, SHOWN_LOG = 4000, FIRST_RUNS = 3, MOST_RUNS = 1000 };
+static const double turn_ms = 600; /* of runs in a turn, about */
 
 /* ---- children ---- */
 
@@ -79,11 +80,16 @@ static bool build_all(const struct measure_job *j, const char *directory)
     return good;
 }
 
-/* What a program tells of itself; NULL after a diagnostic or a signal. */
-static json_t *run_program(const struct measure_job *j, const char *directory, int i, int threads)
+/* What a program tells of itself with --bench or --profile; NULL after a diagnostic or a signal. */
+static json_t *run_program(const struct measure_job *j, const char *directory, int i, const char *action, int threads,
+                           int runs)
 {
-    const char *argv[] = {path_in(j, directory, "", i), "--profile", "--json",
-                          arena_printf(j->arena, "--threads=%d", threads), NULL};
+    const char *argv[] = {path_in(j, directory, "", i),
+                          action,
+                          "--json",
+                          arena_printf(j->arena, "--threads=%d", threads),
+                          arena_printf(j->arena, "--runs=%d", runs),
+                          NULL};
     struct child child = {.argv = argv, .log = path_in(j, directory, ".json", i)};
     int failed;
     if (!children_run(&child, 1, 1, directory, &failed)) {
@@ -95,6 +101,15 @@ static json_t *run_program(const struct measure_job *j, const char *directory, i
     if (!told)
         report(j, CHECK_compare_run, &child, i, "does not tell its times");
     return told;
+}
+
+/* How many runs make a turn, each with a second one that is watched; 0 after a diagnostic or a signal. */
+static int find_runs(const struct measure_job *j, const char *directory, int i, int threads)
+{
+    json_t *told = run_program(j, directory, i, "--bench", threads, FIRST_RUNS);
+    double ms = json_number_value(json_object_get(told, "median_ms")), runs = ms > 0 ? turn_ms / (2 * ms) : FIRST_RUNS;
+    json_decref(told);
+    return !told ? 0 : runs < FIRST_RUNS ? FIRST_RUNS : runs > MOST_RUNS ? MOST_RUNS : (int)runs;
 }
 
 /* ---- times ---- */
@@ -157,19 +172,29 @@ static void make_room(struct arena *a, struct compared *c, int rounds)
 
 /* ---- all ---- */
 
+static bool take_turn(const struct measure_job *j, const char *directory, int i, int latency, int round)
+{
+    struct compared *c = &j->comparison->network[i];
+    int threads = j->comparison->threads[latency];
+    if (!c->runs[latency])
+        c->runs[latency] = find_runs(j, directory, i, threads);
+    json_t *told = c->runs[latency] ? run_program(j, directory, i, "--profile", threads, c->runs[latency]) : NULL;
+    if (told)
+        add_sample(c, latency, round, told);
+    json_decref(told);
+    return told;
+}
+
 static bool run_round(const struct measure_job *j, const char *directory, int round)
 {
     struct comparison *c = j->comparison;
+    int turn = 0, turns = c->n * (c->threads[1] ? 2 : 1);
     for (int l = 0; l < LATENCIES && c->threads[l]; l++)
         for (int i = 0; i < c->n; i++) {
-            double in_round = (double)(l * c->n + i) / ((c->threads[1] ? 2 : 1) * c->n);
-            progress_show("compare", (round + in_round) / c->rounds,
+            progress_show("compare", (round + (double)turn++ / turns) / c->rounds,
                           arena_printf(j->arena, "round %d of %d", round + 1, c->rounds), c->network[i].argument->text);
-            json_t *told = run_program(j, directory, i, c->threads[l]);
-            if (!told)
+            if (!take_turn(j, directory, i, l, round))
                 return false;
-            add_sample(&c->network[i], l, round, told);
-            json_decref(told);
         }
     return true;
 }

@@ -7,7 +7,14 @@
 
 #include "compare/compare.h"
 
-enum { WIDEST = 116, GAP = 2, WIDEST_VALUE = 32, MOST_COLUMNS = 2 * MOST_COMPARED };
+enum {
+    WIDEST = 116,
+    GAP = 2,
+    WIDEST_VALUE = 32,
+    WIDEST_NAME = 40,
+    MOST_COLUMNS = 2 * MOST_COMPARED,
+    MOST_GROUPS = MOST_COMPARED + 4
+};
 
 char letter_of(int network)
 {
@@ -65,6 +72,11 @@ static const char *ratio_text(struct arena *a, struct number v, struct number fi
     return ratio < 0 ? "" : arena_printf(a, ratio < 9.995 ? "%.2f" : ratio < 99.95 ? "%.1f" : "%.0f", ratio);
 }
 
+static const char *at_most(struct arena *a, int width, const char *text)
+{
+    return strlen(text) <= (size_t)width ? text : arena_printf(a, "%.*s...", width - 3, text);
+}
+
 /* ---- tables ---- */
 
 struct column {
@@ -84,7 +96,7 @@ struct table {
     struct arena *arena;
     const char *corner, **label; /* a line each */
     int lines, width; /* of the labels */
-    struct group group[4];
+    struct group group[MOST_GROUPS];
     int n;
 };
 
@@ -125,6 +137,23 @@ static void add_group(struct table *t, struct group g)
         g.width += missing;
     }
     t->group[t->n++] = g;
+}
+
+/* Texts have no shorter form: as many columns as there is room for, the others in groups of their own. */
+static void add_texts(struct table *t, const struct group *all)
+{
+    struct group g = {.title = all->title};
+    int width = t->width;
+    for (int i = 0; i < all->n; i++) {
+        width += GAP + all->column[i].width;
+        if (g.n && width > WIDEST) {
+            add_group(t, g);
+            g.n = 0;
+            width = t->width + GAP + all->column[i].width;
+        }
+        g.column[g.n++] = all->column[i];
+    }
+    add_group(t, g);
 }
 
 /* Without the blanks at its end. */
@@ -254,11 +283,6 @@ static void legend(struct text *out, const struct comparison *c)
         text_add(out, "%c  %-*s  %s\n", letter_of(i), width, c->network[i].argument->text, c->network[i].file);
 }
 
-static const char *value_text(struct arena *a, const char *value)
-{
-    return strlen(value) <= WIDEST_VALUE ? value : arena_printf(a, "%.*s...", WIDEST_VALUE - 3, value);
-}
-
 /* Of the networks that are the same net as the first: a line a parameter that differs between them. */
 static void differences(struct text *out, const struct comparison *c, int first)
 {
@@ -278,12 +302,13 @@ static void differences(struct text *out, const struct comparison *c, int first)
     for (int k = 0; k < family.n; k++) {
         struct column *column = add_column(&t, &g, letter(out->arena, member[k]));
         for (int line = 0; line < t.lines; line++)
-            set_cell(column, line, value_text(out->arena, parameter_value(&family.network[k], t.label[line] + 2)));
+            set_cell(column, line,
+                     at_most(out->arena, WIDEST_VALUE, parameter_value(&family.network[k], t.label[line] + 2)));
     }
     if (family.n < 2)
         return;
     text_add(out, "\n");
-    add_group(&t, g);
+    add_texts(&t, &g);
     if (t.lines)
         print_table(out, &t);
     else {
@@ -364,7 +389,7 @@ static void add_shapes(struct table *t, const struct comparison *c)
             set_cell(column, line, s ? shape_text(t->arena, s->shape) : "");
         }
     }
-    add_group(t, g);
+    add_texts(t, &g);
 }
 
 static const char *latency_title(struct arena *a, const struct comparison *c, int latency)
@@ -377,7 +402,7 @@ static struct table stage_lines(struct arena *a, const struct comparison *c, boo
 {
     struct table t = new_table(a, "stage", (int)c->n_row + 2);
     for (size_t i = 0; i < c->n_row; i++)
-        add_line(&t, c->row[i].name);
+        add_line(&t, at_most(a, WIDEST_NAME, c->row[i].name));
     if (times)
         add_line(&t, "outside");
     add_line(&t, "total");
