@@ -104,8 +104,7 @@ bool measure_networks(struct measure_job *); /* false after a diagnostic or a si
 
 /* ---- table.c, forms.c ---- */
 char letter_of(int network); /* A, B ...: what the tables call it */
-/* Is `network` the first of several of one file and net? Of the others *next gives one after the other, -1 at the end. */
-bool same_net(const struct compared *, const struct compared *);
+bool same_net(const struct compared *, const struct compared *); /* of one file: they are variants */
 const char *parameter_value(const struct compared *, const char *parameter); /* NULL: it has none */
 /* Does a parameter differ between networks of the same file and net? */
 bool parameter_differs(const struct comparison *, const char *parameter);
