@@ -433,7 +433,7 @@ def interrupted(number, building):
         begin = time.monotonic()
         sign = "sleep 30" if building else "--profile"
         while not any(sign in words for words in children_of(folder)):
-            if time.monotonic() > begin + 60 or child.poll() is not None:
+            if time.monotonic() > begin + 300 or child.poll() is not None:
                 child.kill()
                 raise Failure(f"no `{sign}` runs: {children_of(folder)}\n{child.communicate()}")
             time.sleep(0.05)
