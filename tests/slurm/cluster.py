@@ -4,7 +4,8 @@
 
 What would surprise: all of it lies in one folder of /tmp with ports and a key of its own, so that a Slurm that this machine may have is not
 touched; no cgroups, no systemd. The daemons are children of a keeper, a process of its own that adopts whatever they detach. Once the test
-that asked for them is gone, however it went, the keeper kills what is left and removes the folder.
+that asked for them is gone, however it went, the keeper kills what is left and removes the folder; and should the keeper be killed, the
+daemons go with it.
 """
 
 import ctypes
@@ -110,6 +111,10 @@ def local_name():
     return socket.gethostname()
 
 
+def end_with_keeper():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+
+
 # ---- the keeper: a process of its own ----
 
 class Keeper:
@@ -131,7 +136,8 @@ class Keeper:
         environment = dict(os.environ, SLURM_CONF=str(self.folder / "slurm.conf"))
         with open(self.folder / f"{name}.out", "ab") as out:
             self.daemon[name] = subprocess.Popen(list(command), stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/",
-                                                 env=environment, start_new_session=True, **words)
+                                                 env=environment, start_new_session=True,
+                                                 preexec_fn=end_with_keeper, **words)
 
     def munge(self, owner):
         place = self.own("munge", owner)
