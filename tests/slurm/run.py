@@ -68,7 +68,7 @@ class Site:
         self.program("sbatch", SBATCH.format(log=self.path / "submitted", sbatch=shutil.which("sbatch")))
         self.environment = dict(self.cluster.environment, PATH=f"{self.path}/bin:{os.environ['PATH']}", NETC_CC=str(self.path / "bin/cc"),
                                 TMPDIR=str(self.path / "tmp"))
-        self.killed = False  # a netc was, and nobody removed its temporary files
+        self.killed = False  # a netc was, or may have been by a Slurm that waits a second only: its temporary files stay
         return self
 
     def __exit__(self, kind, *_):
@@ -216,6 +216,7 @@ def check_exclusive(jobs):
 def node_dies():
     """A node falls over with a task on it: Slurm requeues that when it finds out, on the other one."""
     with Site() as site:
+        site.killed = True
         process = site.start("--over", "width=3,4,5")
         site.await_node("n1")
         site.cluster.kill("n1")
@@ -230,6 +231,7 @@ def node_dies():
 def node_loses_job():
     """A node is set down, and Slurm may not requeue: netc submits what is missing."""
     with Site() as site:
+        site.killed = True
         process = site.start("--over", "width=3,4", "--slurm-option=--no-requeue")
         site.await_node("n1")
         site.cluster.slurm("scontrol", "update", "NodeName=n1", "State=DOWN", "Reason=test")
@@ -271,6 +273,7 @@ def variant_fails():
 def interrupted():
     """Ctrl-C takes the jobs out of the queue and keeps what was merged; the same command again submits the rest."""
     with Site() as site:
+        site.killed = True
         all_of_them = widths(3, 4, 5, 6)
         process = site.start("--over", "width=3..6", "--partition=first")
         until(site.measured, "a first result")
@@ -310,6 +313,7 @@ def killed():
 def cancelled_by_others():
     """A job that somebody cancels is not submitted again; a queue that does not answer for a while is asked again."""
     with Site() as site:
+        site.killed = True
         site.program("squeue", f"#!/bin/sh\nn=$(cat {site.path}/asked 2> /dev/null || echo 0)\necho $((n + 1)) > {site.path}/asked\n"
                      "[ $n -gt 2 ] || { echo 'squeue: error: nobody is in' >&2; exit 1; }\n" f"exec {shutil.which('squeue')} \"$@\"\n")
         process = site.start("--over", "width=3,4", "--partition=first")
