@@ -17,7 +17,8 @@ esac
 [ -n "$dir" ] || { echo "usage: sysroot.sh aarch64|x86_64 DIR" >&2; exit 2; }
 packages="libc6 libc6-dev linux-libc-dev libgcc-s1 libgcc-12-dev libomp5-$llvm libomp-$llvm-dev
     libjansson4 libjansson-dev zlib1g zlib1g-dev libpng16-16 libpng-dev libjpeg62-turbo libjpeg62-turbo-dev
-    libprotobuf-c1 libprotobuf-c-dev libzip4 libzip-dev libbz2-1.0 libssl3"
+    libprotobuf-c1 libprotobuf-c-dev libzip4 libzip-dev libbz2-1.0 libssl3
+    libsqlite3-0 libsqlite3-dev"
 
 for tool in apt-get dpkg-deb; do
     command -v $tool > /dev/null || {
