@@ -6,6 +6,7 @@
 #include "build.h"
 #include "children.h"
 #include "compare/compare.h"
+#include "measured.h"
 #include "netc.h"
 #include "progress.h"
 
@@ -76,29 +77,11 @@ static bool take_networks(struct netc *n, struct comparison *c)
 
 /* ---- measuring ---- */
 
-/* What shapes the code of all of them, and where their files are. */
-static const char **build_options(struct netc *n, int *count)
-{
-    const struct options *o = &n->options;
-    struct arena *a = n->module;
-    int own = o->front.n_import_dir - 1; /* the last one is netc's */
-    const char **word = NEW_ARRAY(a, const char *, own + 4);
-    *count = 0;
-    word[(*count)++] = arena_printf(a, "--target=%s", o->target->name);
-    word[(*count)++] = arena_printf(a, "--batch=%d", o->front.batch);
-    word[(*count)++] = arena_printf(a, "--winograd=%s", winograd_mode_name[o->winograd]);
-    if (o->max_error > 0)
-        word[(*count)++] = arena_printf(a, "--max-error=%.17g", o->max_error);
-    for (int i = 0; i < own; i++)
-        word[(*count)++] = arena_printf(a, "--import-dir=%s", o->front.import_dir[i]);
-    return word;
-}
-
 static bool measure(struct netc *n, struct comparison *c)
 {
     const struct options *o = &n->options;
-    struct measure_job job = {n->module, n->diags, c, NULL, 0, o->jobs ? o->jobs : usable_cores()};
-    job.build_option = build_options(n, &job.n_build_option);
+    struct measuring measuring = {n->module, n->module, o, o->jobs ? o->jobs : usable_cores()};
+    struct measure_job job = {n->module, n->diags, c, &measuring};
     int threads = o->threads ? o->threads : usable_cores();
     c->processor = processor_name(n->module);
     c->cores = usable_cores();

@@ -92,13 +92,12 @@ struct comparison {
 void align_stages(struct arena *, struct comparison *);
 
 /* ---- measure.c: between temporary_begin() and temporary_end() ---- */
+struct measuring;
 struct measure_job {
     struct arena *arena;
     struct diags *diags;
     struct comparison *comparison;
-    const char *const *build_option; /* --batch=4 ..., the same for all */
-    int n_build_option;
-    int jobs;
+    const struct measuring *measuring;
 };
 bool measure_networks(struct measure_job *); /* false after a diagnostic or a signal */
 

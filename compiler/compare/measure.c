@@ -13,103 +13,57 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "build.h"
 #include "children.h"
 #include "compare/compare.h"
+#include "measured.h"
 #include "progress.h"
 
-enum { MOST_LOG = 1 << 24, SHOWN_LOG = 4000, FIRST_RUNS = 3, MOST_RUNS = 1000 };
 static const double turn_ms = 600; /* of runs in a turn, about */
 
-/* ---- children ---- */
+/* ---- programs ---- */
 
-static const char *path_in(const struct measure_job *j, const char *directory, const char *ending, int i)
+static const char *name_of(const struct measure_job *j, int i)
 {
-    return arena_printf(j->arena, "%s/%c%s", directory, letter_of(i), ending);
+    return j->comparison->network[i].argument->text;
 }
 
-static void report(const struct measure_job *j, enum check check, const struct child *child, int i, const char *failed)
+static bool build_all(const struct measure_job *j, struct measured_program *program, const char *directory)
 {
-    size_t length = 0;
-    const char *why, *log = file_read(j->arena, child->log, MOST_LOG, &length, &why);
-    const char *name = j->comparison->network[i].argument->text;
-    bool killed = child->status >= 0 && WIFSIGNALED(child->status);
-    if (child->status == -1)
-        diag_error_file(j->diags, check, name, "%c %s: it could not be started: %s", letter_of(i), failed,
-                        strerror(child->error));
-    else
-        diag_error_file(j->diags, check, name, "%c %s (%s %d)%s%.*s", letter_of(i), failed,
-                        killed ? "killed by signal" : "exit code",
-                        killed ? WTERMSIG(child->status) : WEXITSTATUS(child->status), length ? ":\n" : "",
-                        length < SHOWN_LOG ? (int)length : SHOWN_LOG, log ? log : "");
-}
-
-/* The words of `netc build`, which runs where we do, so that files keep their names. */
-static struct child build_child(const struct measure_job *j, const char *directory, int i, int clangs)
-{
-    const struct compared *c = &j->comparison->network[i];
-    int n = 0, room = 8 + c->n_define + j->n_build_option;
-    const char **word = NEW_ARRAY(j->arena, const char *, room + 1);
-    word[n++] = own_program(j->arena);
-    word[n++] = "build";
-    for (int k = 0; k < j->n_build_option; k++)
-        word[n++] = j->build_option[k];
-    for (int k = 0; k < c->n_define; k++)
-        word[n++] = arena_printf(j->arena, "--define=%s=%s", c->define[k].name, c->define[k].value);
-    word[n++] = "--weights=synthetic";
-    word[n++] = arena_printf(j->arena, "--name=network_%c", letter_of(i)); /* one that C takes */
-    word[n++] = arena_printf(j->arena, "--jobs=%d", clangs);
-    word[n++] = arena_printf(j->arena, "--output=%s", path_in(j, directory, "", i));
-    word[n++] = "--";
-    word[n++] = c->argument->file;
-    return (struct child){.argv = word, .log = path_in(j, directory, ".log", i), .tidy = true};
-}
-
-static bool build_all(const struct measure_job *j, const char *directory)
-{
-    int n = j->comparison->n, together = n < j->jobs ? n : j->jobs, failed;
-    struct child child[MOST_COMPARED];
-    for (int i = 0; i < n; i++)
-        child[i] = build_child(j, directory, i, j->jobs / together);
+    int n = j->comparison->n;
+    for (int i = 0; i < n; i++) {
+        const struct compared *c = &j->comparison->network[i];
+        program[i] = (struct measured_program){
+            .file = c->argument->file, .define = c->define, .n_define = c->n_define, .batch = j->comparison->batch};
+    }
     progress_show("compare", 0, "building", "");
-    bool good = children_run(child, n, together, ".", &failed);
-    if (failed >= 0)
-        report(j, CHECK_compare_build, &child[failed], failed, "does not build");
+    if (!programs_build(j->measuring, program, (size_t)n, directory, NULL))
+        return false;
+    bool good = true;
+    for (int i = 0; i < n; i++) {
+        if (program[i].error)
+            diag_error_file(j->diags, CHECK_compare_build, name_of(j, i), "%c does not build: %s", letter_of(i),
+                            program[i].error);
+        good = good && !program[i].error;
+    }
     return good;
 }
 
-/* What a program tells of itself with --bench or --profile; NULL after a diagnostic or a signal. */
-static json_t *run_program(const struct measure_job *j, const char *directory, int i, const char *action, int threads,
-                           int runs)
+/* What a program tells of its layers; NULL after a diagnostic or a signal. */
+static json_t *profile(const struct measure_job *j, const struct measured_program *program, int i, int latency)
 {
-    const char *argv[] = {path_in(j, directory, "", i),
-                          action,
-                          "--json",
-                          arena_printf(j->arena, "--threads=%d", threads),
-                          arena_printf(j->arena, "--runs=%d", runs),
-                          NULL};
-    struct child child = {.argv = argv, .log = path_in(j, directory, ".json", i)};
-    int failed;
-    if (!children_run(&child, 1, 1, directory, &failed)) {
-        if (failed >= 0)
-            report(j, CHECK_compare_run, &child, i, "is built and does not run");
-        return NULL;
-    }
-    json_t *told = json_load_file(child.log, 0, NULL);
-    if (!told)
-        report(j, CHECK_compare_run, &child, i, "does not tell its times");
+    int *runs = &j->comparison->network[i].runs[latency], threads = j->comparison->threads[latency];
+    const char *why = NULL;
+    json_t *told = NULL;
+    if (!*runs) /* each with a second one that is watched */
+        *runs = program_runs(j->measuring, program, threads, turn_ms / 2, &why);
+    if (*runs)
+        told = program_tells(j->measuring, program, "--profile", threads, *runs, &why);
+    if (!told && why)
+        diag_error_file(j->diags, CHECK_compare_run, name_of(j, i), "%c is built and does not run: %s", letter_of(i),
+                        why);
     return told;
-}
-
-/* How many runs make a turn, each with a second one that is watched; 0 after a diagnostic or a signal. */
-static int find_runs(const struct measure_job *j, const char *directory, int i, int threads)
-{
-    json_t *told = run_program(j, directory, i, "--bench", threads, FIRST_RUNS);
-    double ms = json_number_value(json_object_get(told, "median_ms")), runs = ms > 0 ? turn_ms / (2 * ms) : FIRST_RUNS;
-    json_decref(told);
-    return !told ? 0 : runs < FIRST_RUNS ? FIRST_RUNS : runs > MOST_RUNS ? MOST_RUNS : (int)runs;
 }
 
 /* ---- times ---- */
@@ -172,29 +126,19 @@ static void make_room(struct arena *a, struct compared *c, int rounds)
 
 /* ---- all ---- */
 
-static bool take_turn(const struct measure_job *j, const char *directory, int i, int latency, int round)
-{
-    struct compared *c = &j->comparison->network[i];
-    int threads = j->comparison->threads[latency];
-    if (!c->runs[latency])
-        c->runs[latency] = find_runs(j, directory, i, threads);
-    json_t *told = c->runs[latency] ? run_program(j, directory, i, "--profile", threads, c->runs[latency]) : NULL;
-    if (told)
-        add_sample(c, latency, round, told);
-    json_decref(told);
-    return told;
-}
-
-static bool run_round(const struct measure_job *j, const char *directory, int round)
+static bool run_round(const struct measure_job *j, const struct measured_program *program, int round)
 {
     struct comparison *c = j->comparison;
     int turn = 0, turns = c->n * (c->threads[1] ? 2 : 1);
     for (int l = 0; l < LATENCIES && c->threads[l]; l++)
         for (int i = 0; i < c->n; i++) {
             progress_show("compare", (round + (double)turn++ / turns) / c->rounds,
-                          arena_printf(j->arena, "round %d of %d", round + 1, c->rounds), c->network[i].argument->text);
-            if (!take_turn(j, directory, i, l, round))
+                          arena_printf(j->arena, "round %d of %d", round + 1, c->rounds), name_of(j, i));
+            json_t *told = profile(j, &program[i], i, l);
+            if (!told)
                 return false;
+            add_sample(&c->network[i], l, round, told);
+            json_decref(told);
         }
     return true;
 }
@@ -202,6 +146,7 @@ static bool run_round(const struct measure_job *j, const char *directory, int ro
 bool measure_networks(struct measure_job *j)
 {
     struct comparison *c = j->comparison;
+    struct measured_program program[MOST_COMPARED];
     const char *directory = temporary_directory(NULL);
     if (!directory) {
         diag_error_file(j->diags, CHECK_build_write, "netc", "no temporary directory can be made: %s", strerror(errno));
@@ -209,10 +154,10 @@ bool measure_networks(struct measure_job *j)
     }
     for (int i = 0; i < c->n; i++)
         make_room(j->arena, &c->network[i], c->rounds);
-    if (!build_all(j, directory))
+    if (!build_all(j, program, directory))
         return false;
     for (int round = 0; round < c->rounds; round++)
-        if (!run_round(j, directory, round))
+        if (!run_round(j, program, round))
             return false;
     for (int l = 0; l < LATENCIES && c->threads[l]; l++)
         for (int i = 0; i < c->n; i++)

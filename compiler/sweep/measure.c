@@ -8,146 +8,36 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sweep/sweep.h"
 
-enum { FIRST_RUNS = 3, MOST_BENCH_RUNS = 2000, MOST_LOG = 1 << 20, PROGRAM_BYTES = 4 << 20, MOST_WORDS = 4096 };
+enum { PROGRAM_BYTES = 4 << 20 };
 static const double sample_ms = 400; /* of runs in a round, about */
 static const double disk_share = 0.8; /* of what is free */
 
-/* ---- children ---- */
-
-/* The line at `at`, and the next one if it ends in a colon. */
-static const char *fault_line(struct arena *arena, const char *at)
+struct measuring sweep_measuring(struct sweep *s)
 {
-    size_t length = strcspn(at, "\n");
-    if (length == 0 || at[length - 1] != ':' || !at[length])
-        return arena_copy(arena, at, length);
-    const char *next = at + length + 1;
-    return arena_printf(arena, "%.*s %.*s", (int)length, at, (int)strcspn(next, "\n"), next);
-}
-
-const char *child_fault(struct arena *arena, const char *log, int status)
-{
-    static const char mark[] = "error: ";
-    size_t length;
-    const char *why;
-    char *text = file_read(arena, log, MOST_LOG, &length, &why);
-    const char *line = text ? strstr(text, mark) : NULL;
-    if (line)
-        return fault_line(arena, line + strlen(mark));
-    while (text && length > 0 && text[length - 1] == '\n')
-        text[--length] = '\0';
-    if (text && length > 0)
-        return fault_line(arena, strrchr(text, '\n') ? strrchr(text, '\n') + 1 : text);
-    if (WIFSIGNALED(status))
-        return arena_printf(arena, "signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-    return arena_printf(arena, "it ended with code %d and said nothing", WEXITSTATUS(status));
-}
-
-/* The words of `netc build` for a variant, as this netc was called. */
-static const char *const *build_words(struct sweep *s, const struct measured_program *p, int jobs)
-{
-    const struct options *o = s->options;
-    struct arena *a = s->arena;
-    const char **word = NEW_ARRAY(a, const char *, 16 + p->variant->n_define + o->front.n_import_dir);
-    int n = 0;
-    word[n++] = own_program(a);
-    word[n++] = "build";
-    word[n++] = o->file;
-    for (int i = 0; i < p->variant->n_define; i++)
-        word[n++] = arena_printf(a, "-D%s=%s", p->variant->define[i].name, p->variant->define[i].value);
-    for (int i = 0; i < o->front.n_import_dir - 1; i++) /* the last are netc's own */
-        word[n++] = arena_printf(a, "-I%s", o->front.import_dir[i]);
-    word[n++] = "--weights=synthetic";
-    word[n++] = arena_printf(a, "--target=%s", o->target->name);
-    word[n++] = arena_printf(a, "--winograd=%s", winograd_mode_name[o->winograd]);
-    if (o->max_error > 0)
-        word[n++] = arena_printf(a, "--max-error=%.17g", o->max_error);
-    if (p->batch > 1)
-        word[n++] = arena_printf(a, "--batch=%d", p->batch);
-    word[n++] = arena_printf(a, "--jobs=%d", jobs);
-    word[n++] = arena_printf(a, "--output=%s", p->path);
-    word[n] = NULL;
-    return word;
-}
-
-struct build { /* of children */
-    struct sweep *sweep;
-    struct measured_program *program;
-    void (*ended)(struct sweep *, struct measured_program *);
-};
-
-static void build_ended(struct child *child)
-{
-    struct build *b = child->data;
-    struct measured_program *p = b->program;
-    p->build_seconds = child->seconds;
-    if (child->status == -1)
-        p->error = arena_printf(b->sweep->arena, "netc cannot be started: %s", strerror(child->error));
-    else if (child->status != 0)
-        p->error = child_fault(b->sweep->arena, p->log, child->status);
-    if (b->ended)
-        b->ended(b->sweep, p);
-}
-
-static int build_jobs(const struct sweep *s, size_t n)
-{
-    int jobs = s->options->jobs ? s->options->jobs : usable_cores();
-    return n < (size_t)jobs ? (int)n : jobs;
+    return (struct measuring){s->arena, s->scratch, s->options, s->options->jobs ? s->options->jobs : usable_cores()};
 }
 
 /* Builds side by side slow each other down: how many there are belongs to the time of one. */
 static const char *jobs_words(struct sweep *s)
 {
-    return arena_printf(s->arena, "jobs=%d", build_jobs(s, MOST_VARIANTS_SWEPT));
+    return arena_printf(s->arena, "jobs=%d", sweep_measuring(s).jobs);
 }
 
-bool programs_build(struct sweep *s, struct measured_program *p, size_t n, const char *directory,
-                    void (*ended)(struct sweep *, struct measured_program *))
+json_t *sweep_bench(struct sweep *s, const struct measured_program *p, int threads, int *runs, const char **why)
 {
-    int failed, jobs = n ? build_jobs(s, n) : 1, inner = usable_cores() / jobs;
-    struct child *child = NEW_ARRAY(s->arena, struct child, n + 1);
-    struct build *build = NEW_ARRAY(s->arena, struct build, n + 1);
-    for (size_t i = 0; i < n; i++) {
-        p[i].path = arena_printf(s->arena, "%s/%zu", directory, i);
-        p[i].log = arena_printf(s->arena, "%s/%zu.log", directory, i);
-        p[i].error = NULL;
-        build[i] = (struct build){s, &p[i], ended};
-        child[i] = (struct child){.argv = build_words(s, &p[i], inner > 1 ? inner : 1),
-                                  .log = p[i].log,
-                                  .may_fail = true,
-                                  .tidy = true,
-                                  .ended = build_ended,
-                                  .data = &build[i]};
-    }
-    return children_run(child, (int)n, jobs, ".", &failed);
+    struct measuring m = sweep_measuring(s);
+    *runs = *runs ? *runs : program_runs(&m, p, threads, sample_ms, why);
+    return *runs ? program_tells(&m, p, "--bench", threads, *runs, why) : NULL;
 }
 
-json_t *program_bench(struct sweep *s, const struct measured_program *p, int threads, int runs, const char **why)
+struct measured_program swept_program(struct sweep *s, const struct swept *v, int batch)
 {
-    struct arena *a = s->scratch;
-    const char *argv[] = {
-        p->path, "--bench", "--json", arena_printf(a, "--threads=%d", threads), arena_printf(a, "--runs=%d", runs),
-        NULL};
-    struct child child = {.argv = argv, .log = p->log, .may_fail = true};
-    int failed;
-    size_t length;
-    *why = NULL;
-    if (!children_run(&child, 1, 1, ".", &failed))
-        return NULL;
-    if (child.status != 0) {
-        *why = arena_printf(s->arena, "its program fails: %s",
-                            child.status == -1 ? strerror(child.error) : child_fault(s->arena, p->log, child.status));
-        return NULL;
-    }
-    const char *text = file_read(a, p->log, MOST_LOG, &length, why), *brace = text ? strchr(text, '{') : NULL;
-    json_t *answer = brace ? json_loads(brace, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
-    if (!answer)
-        *why = "its program's --bench --json printed no JSON";
-    return answer;
+    return (struct measured_program){
+        .file = s->options->file, .define = v->define, .n_define = v->n_define, .batch = batch};
 }
 
 /* ---- what is measured of a variant ---- */
@@ -160,6 +50,7 @@ struct figure { /* that a program's run gives */
     bool failed;
 };
 struct trial { /* a variant that is measured */
+    struct sweep *sweep;
     struct swept *variant;
     struct measured_program program[2]; /* for one image, for a batch */
     int n_program;
@@ -178,9 +69,9 @@ static void add_figure(struct trial *t, enum measured_what what, int threads, st
 static struct trial trial_new(struct sweep *s, struct swept *v)
 {
     int batch = s->options->sweep.throughput;
-    struct trial t = {.variant = v, .n_program = batch > 1 ? 2 : 1};
-    t.program[0] = (struct measured_program){.variant = v, .batch = 1};
-    t.program[1] = (struct measured_program){.variant = v, .batch = batch};
+    struct trial t = {.sweep = s, .variant = v, .n_program = batch > 1 ? 2 : 1};
+    t.program[0] = swept_program(s, v, 1);
+    t.program[1] = swept_program(s, v, batch);
     t.compile = (struct measurement){v->row, MEASURED_COMPILE, 0, 1, jobs_words(s), s->compiler, 0};
     t.energy = (struct measurement){v->row, MEASURED_ENERGY, s->threads, 1, "", s->compiler, 0};
     return t;
@@ -216,26 +107,28 @@ static bool fail_variant(struct sweep *s, struct swept *v, const struct measurem
 
 /* ---- building ---- */
 
-static void tell_built(struct sweep *s, struct measured_program *p)
+static void tell_built(struct measured_program *p)
 {
-    sweep_progress(s, (double)++s->built / (double)s->to_build, "builds", p->variant->name);
-    if (p->batch > 1 || p->error)
-        return;
-    struct measurement m = {p->variant->row, MEASURED_COMPILE, 0, 1, jobs_words(s), s->compiler, 0};
-    if (store_measurement(s->store, &m) && !store_has(s->store, &m, 1))
-        store_sample(s->store, &m, 1, (struct sample){p->build_seconds, NAN, NAN, NAN});
+    struct trial *t = p->owner;
+    struct sweep *s = t->sweep;
+    sweep_progress(s, (double)++s->built / (double)s->to_build, "builds", t->variant->name);
+    if (p->batch == 1 && !p->error && !store_has(s->store, &t->compile, 1))
+        store_sample(s->store, &t->compile, 1, (struct sample){p->build_seconds, NAN, NAN, NAN});
 }
 
 static bool build_wave(struct sweep *s, struct trial *t, size_t n, const char *directory)
 {
     size_t count = 0;
+    struct measuring measuring = sweep_measuring(s);
     struct measured_program *all = NEW_ARRAY(s->arena, struct measured_program, 2 * n + 1);
     for (size_t i = 0; i < n; i++)
-        for (int k = 0; k < t[i].n_program; k++)
+        for (int k = 0; k < t[i].n_program; k++) {
+            t[i].program[k].owner = &t[i];
             all[count++] = t[i].program[k];
+        }
     s->built = 0;
     s->to_build = count;
-    if (!programs_build(s, all, count, directory, tell_built))
+    if (!programs_build(&measuring, all, count, directory, tell_built))
         return false;
     count = 0;
     for (size_t i = 0; i < n; i++)
@@ -266,23 +159,11 @@ struct sample program_sample(const json_t *answer, enum measured_what what, int 
     return (struct sample){middle, low, high, number_of(answer, "share")};
 }
 
-int program_runs(struct sweep *s, const struct measured_program *p, int threads, const char **why)
-{
-    json_t *answer = program_bench(s, p, threads, FIRST_RUNS, why);
-    double ms = answer ? number_of(answer, "median_ms") : NAN;
-    json_decref(answer);
-    return isnan(ms) ? 0 : (int)fmin(fmax(ceil(sample_ms / ms), FIRST_RUNS), MOST_BENCH_RUNS);
-}
-
 /* False after a signal or a fault of the database; a program that fails is written down. */
 static bool take_sample(struct sweep *s, struct trial *t, struct figure *f, int round)
 {
     const char *why = NULL;
-    json_t *answer = NULL;
-    if (!f->runs)
-        f->runs = program_runs(s, f->program, f->measurement.threads, &why);
-    if (f->runs)
-        answer = program_bench(s, f->program, f->measurement.threads, f->runs, &why);
+    json_t *answer = sweep_bench(s, f->program, f->measurement.threads, &f->runs, &why);
     if (!answer) {
         f->failed = true;
         return !temporary_interrupted() &&

@@ -61,7 +61,7 @@ bool reference_open(struct sweep *s)
     s->equal.variant = v;
     if (!read_definitions(s, "--equal", s->equal.text, v))
         return false;
-    swept_elaborate(s, v, s->equal.what == EQUAL_LATENCY);
+    swept_elaborate(s, v, s->equal.what == EQUAL_LATENCY, false);
     swept_finish(s, v);
     if (v->status != VARIANT_OK) {
         diag_error_file(s->diags, CHECK_sweep_equal, "--equal", "the reference %s is no network: %s", s->equal.text,
@@ -113,7 +113,7 @@ struct swept swept_with(struct sweep *s, const struct swept *v, int64_t value)
 static struct try try_value(struct sweep *s, const struct swept *v, enum equal_what what, int64_t value)
 {
     struct swept trial = swept_with(s, v, value);
-    swept_elaborate(s, &trial, false);
+    swept_elaborate(s, &trial, false, false);
     json_decref(trial.parameters);
     return (struct try){value, trial.status == VARIANT_OK ? swept_quantity(&trial, what) : NAN};
 }
@@ -172,7 +172,7 @@ static void no_solution(struct sweep *s, struct swept *v, const struct try *belo
         struct swept trial = *v;
         text_add(&t, "no %s from 1 to %d makes a network", s->options->sweep.solve, MOST_SOLVED);
         trial.parameters = NULL;
-        swept_elaborate(s, &trial, false);
+        swept_elaborate(s, &trial, false, false);
         json_decref(trial.parameters);
         if (trial.status != VARIANT_OK)
             text_add(&t, ": %s", trial.reason);

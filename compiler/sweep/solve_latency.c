@@ -32,11 +32,11 @@ static bool fault(struct sweep *s, const char *why)
 static bool timed_open(struct sweep *s, struct timed *t)
 {
     t->ms = NAN;
-    swept_elaborate(s, &t->variant, true);
+    swept_elaborate(s, &t->variant, true, false);
     swept_finish(s, &t->variant);
     if (t->variant.status != VARIANT_OK)
         return true;
-    t->program = (struct measured_program){.variant = &t->variant, .batch = 1};
+    t->program = swept_program(s, &t->variant, 1);
     if (!store_variant(s->store, s, &t->variant))
         return false;
     t->measurement = (struct measurement){t->variant.row, MEASURED_LATENCY, 1, 1, "", s->compiler, 0};
@@ -51,7 +51,8 @@ static bool timed_build(struct sweep *s, struct timed *t)
         diag_error_file(s->diags, CHECK_build_write, "netc", "no temporary directory can be made: %s", strerror(errno));
         return false;
     }
-    if (!programs_build(s, &t->program, 1, t->directory, NULL))
+    struct measuring m = sweep_measuring(s);
+    if (!programs_build(&m, &t->program, 1, t->directory, NULL))
         return false;
     t->variant.reason = t->program.error;
     return true;
@@ -77,8 +78,7 @@ static double known_ms(struct sweep *s, const struct timed *t)
 static double run_once(struct sweep *s, struct timed *t, int round)
 {
     const char *why = NULL;
-    t->runs = t->runs ? t->runs : program_runs(s, &t->program, 1, &why);
-    json_t *answer = t->runs ? program_bench(s, &t->program, 1, t->runs, &why) : NULL;
+    json_t *answer = sweep_bench(s, &t->program, 1, &t->runs, &why);
     struct sample sample = program_sample(answer, MEASURED_LATENCY, 1);
     json_decref(answer);
     t->variant.reason = why ? why : t->variant.reason;
@@ -227,7 +227,7 @@ static int64_t first_value(struct sweep *s, const struct swept *v)
     struct swept whole = swept_new(s);
     if (s->equal.variant)
         return solve_size(s, v, EQUAL_MACS, (double)s->equal.variant->macs);
-    swept_elaborate(s, &whole, false);
+    swept_elaborate(s, &whole, false, false);
     json_decref(whole.parameters);
     return solve_size(s, v, EQUAL_MACS, whole.status == VARIANT_OK ? (double)whole.macs : 1e9);
 }

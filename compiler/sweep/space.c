@@ -352,11 +352,11 @@ static void close_variant(struct netc *n)
     source_forget_all();
 }
 
-bool swept_elaborate(struct sweep *s, struct swept *v, bool whole)
+bool swept_elaborate(struct sweep *s, struct swept *v, bool whole, bool asked)
 {
     const struct sweep_options *o = &s->options->sweep;
     struct netc n;
-    struct net_question q = {.condition = o->where, .n_condition = whole ? o->n_where : 0, .unmet = -1};
+    struct net_question q = {.condition = o->where, .n_condition = asked ? o->n_where : 0, .unmet = -1};
     struct graph *g = open_variant(s, v, &n, &q);
     v->status = VARIANT_OK;
     v->reason = NULL;
@@ -435,7 +435,7 @@ bool space_walk(struct sweep *s)
                 return false;
         } else if (s->options->sweep.solve)
             solve_variant(s, &v);
-        if (v.status == VARIANT_OK && !swept_elaborate(s, &v, true)) {
+        if (v.status == VARIANT_OK && !swept_elaborate(s, &v, true, true)) {
             json_decref(v.parameters);
             continue;
         }

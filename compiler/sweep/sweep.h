@@ -17,6 +17,7 @@
 #include <jansson.h>
 
 #include "children.h"
+#include "measured.h"
 #include "netc.h"
 
 /* ---- space.c ---- */
@@ -86,9 +87,9 @@ struct swept swept_new(struct sweep *); /* with the definitions of -D */
 void swept_define(struct sweep *, struct swept *, const char *name,
                   const char *value); /* over an older one of the name */
 void swept_finish(struct sweep *, struct swept *); /* its name and defines */
-/* Elaborates it in memory of its own; `whole`: also weights and workspace, which takes ten times as long. False: --where does not
- * want it. The net's parameters are told where they are known. */
-bool swept_elaborate(struct sweep *, struct swept *, bool whole);
+/* Elaborates it in memory of its own; `whole`: also weights and workspace, which takes ten times as long. `asked`: --where counts, and
+ * false is a variant that it does not want. The net's parameters are told where they are known. */
+bool swept_elaborate(struct sweep *, struct swept *, bool whole, bool asked);
 double swept_quantity(const struct swept *, enum equal_what); /* macs or params */
 const char *swept_graph(struct sweep *, const struct swept *); /* its JSON (grammar/GRAPH_JSON.md); NULL: it has none */
 
@@ -165,21 +166,10 @@ bool store_merge(struct store *, const char *path);
 
 /* ---- measure.c ---- */
 bool measure_variants(struct sweep *);
-struct measured_program { /* of one variant, for one batch */
-    struct swept *variant;
-    int batch;
-    const char *path, *log;
-    double build_seconds;
-    const char *error; /* why there is none */
-};
-/* Builds all with synthetic weights, as many at a time as --jobs says. `ended` is told of each; may be NULL. False after a signal. */
-bool programs_build(struct sweep *, struct measured_program *, size_t n, const char *directory,
-                    void (*ended)(struct sweep *, struct measured_program *));
-/* Runs one: its --bench as JSON, the caller's; NULL and why. */
-json_t *program_bench(struct sweep *, const struct measured_program *, int threads, int runs, const char **why);
-
-/* How many runs take some tenths of a second, found by a few, which also bring the program into memory; 0 and why. */
-int program_runs(struct sweep *, const struct measured_program *, int threads, const char **why);
+struct measuring sweep_measuring(struct sweep *);
+struct measured_program swept_program(struct sweep *, const struct swept *, int batch);
+/* A round of a program: its --bench as JSON, the caller's; NULL and why. *runs is found if it is 0. */
+json_t *sweep_bench(struct sweep *, const struct measured_program *, int threads, int *runs, const char **why);
 struct sample program_sample(const json_t *bench, enum measured_what, int batch);
 
 /* ---- slurm.c ---- */
@@ -188,9 +178,6 @@ bool slurm_variants(struct sweep *); /* as measure_variants() */
 /* ---- progress.c ---- */
 /* How far a phase of the sweep is, 0..1; nothing is shown in its first half second. */
 void sweep_progress(struct sweep *, double done, const char *phase, const char *doing);
-
-/* What a child said that ended badly: its first error, or else its last line. */
-const char *child_fault(struct arena *, const char *log, int status);
 
 /* ---- train.c ---- */
 /* Trains each variant with each seed, where the database lacks it. False after a diagnostic or a signal. */

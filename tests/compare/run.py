@@ -401,7 +401,7 @@ def does_not_build():
     """Which network it is, what its build or its program said, the name of the check; no table."""
     with Folder() as folder:
         for environment, *words in (
-                ({"NETC_CC": "/bin/false"}, " does not build (exit code 1):", "/bin/false", "[compare_build]"),
+                ({"NETC_CC": "/bin/false"}, " does not build: ", "/bin/false", "[compare_build]"),
                 ({"NETC_CC": str(CLANG)}, "nets.net:flat: error: A is built and does not run", "[compare_run]"),
                 ({"TMPDIR": "/none"}, "no temporary directory can be made", "[build_write]")):
             got = folder.compare("nets.net:flat", "nets.net:groups", "--measure", binary=NETC, code=1, **environment)
