@@ -81,6 +81,18 @@ void put_json(struct text *t, json_t *value)
     heap_free(s);
 }
 
+void put_csv(struct text *out, const char *text)
+{
+    if (!strpbrk(text, ",\"\r\n")) {
+        text_add(out, "%s", text);
+        return;
+    }
+    text_add(out, "\"");
+    for (; *text; text++)
+        text_add(out, *text == '"' ? "\"\"" : "%c", *text);
+    text_add(out, "\"");
+}
+
 void show_params(struct text *t, const struct graph *g, bool json)
 {
     json_t *list = json ? json_array() : NULL;

@@ -14,5 +14,6 @@ void show_plan(struct text *, const struct program *, bool utf8);
 void show_plan_json(struct text *, const struct program *);
 
 void put_json(struct text *, json_t *); /* takes the value */
+void put_csv(struct text *, const char *field); /* RFC 4180: with quotes where it needs them */
 
 #endif

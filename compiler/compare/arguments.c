@@ -8,25 +8,6 @@
 
 #include "compare/compare.h"
 
-/* Up to the comma that ends a value, or to the end. */
-static size_t value_length(const char *text)
-{
-    int depth = 0;
-    bool quoted = false;
-    size_t i = 0;
-    for (; text[i] && (text[i] != ',' || depth > 0 || quoted); i++) {
-        if (quoted && text[i] == '\\' && text[i + 1])
-            i++;
-        else if (text[i] == '"')
-            quoted = !quoted;
-        else if (!quoted && strchr("([{", text[i]))
-            depth++;
-        else if (!quoted && strchr(")]}", text[i]))
-            depth--;
-    }
-    return i;
-}
-
 size_t compared_piece(const char *text)
 {
     size_t begin = 0, n = strcspn(text, ",");

@@ -11,18 +11,6 @@
 
 /* ---- CSV ---- */
 
-static void put_field(struct text *t, const char *field)
-{
-    if (!field[strcspn(field, ",\"\r\n")]) {
-        text_add(t, "%s", field);
-        return;
-    }
-    text_add(t, "\"");
-    for (; *field; field++)
-        text_add(t, *field == '"' ? "\"\"" : "%c", *field);
-    text_add(t, "\"");
-}
-
 static void put_times(struct text *t, const struct comparison *c, const struct time *time)
 {
     for (int l = 0; l < LATENCIES; l++) {
@@ -42,19 +30,19 @@ static void csv_network(struct text *t, const struct comparison *c, int network)
         const struct network_stage *s = at < 0 ? NULL : &net->stages.stage[at];
         if (!s)
             continue;
-        put_field(t, net->argument->text);
+        put_csv(t, net->argument->text);
         text_add(t, ",%zu,", i + 1);
-        put_field(t, s->name);
+        put_csv(t, s->name);
         text_add(t, ",%s,%" PRId64 ",%" PRId64 ",%" PRId64 ",,", shape_text(t->arena, s->shape), s->params, s->macs,
                  s->activations);
         put_times(t, c, s->time);
     }
     if (c->threads[0]) {
-        put_field(t, net->argument->text);
+        put_csv(t, net->argument->text);
         text_add(t, ",,outside,,,,,,");
         put_times(t, c, net->outside);
     }
-    put_field(t, net->argument->text);
+    put_csv(t, net->argument->text);
     text_add(t, ",,total,,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, net->params, net->macs,
              net->activations, net->weights_bytes, net->workspace_bytes);
     put_times(t, c, net->whole);

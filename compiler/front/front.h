@@ -51,6 +51,9 @@ struct network_file {
 };
 struct network_file find_network(struct arena *, const struct front_options *); /* of options->file; always an answer */
 
+/* Of several values parted by commas: the length of the first, whose own commas are inside brackets or strings. */
+size_t value_length(const char *text);
+
 struct network { /* a file of the import path that has a net */
     const char *name;  /* resnet50, fashion/resnext */
     const char *about; /* its first line, where that is a comment; "" */

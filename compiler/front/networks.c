@@ -50,6 +50,24 @@ struct network_file find_network(struct arena *arena, const struct front_options
     return (struct network_file){file, strcmp(file, "-") ? file : "<stdin>", found.net};
 }
 
+size_t value_length(const char *text)
+{
+    int depth = 0;
+    bool quoted = false;
+    size_t i = 0;
+    for (; text[i] && (text[i] != ',' || depth > 0 || quoted); i++) {
+        if (quoted && text[i] == '\\' && text[i + 1])
+            i++;
+        else if (text[i] == '"')
+            quoted = !quoted;
+        else if (!quoted && strchr("([{", text[i]))
+            depth++;
+        else if (!quoted && strchr(")]}", text[i]))
+            depth--;
+    }
+    return i;
+}
+
 /* ---- what there is ---- */
 
 static struct net_outline outline(struct arena *arena, const struct syntax *net)

@@ -14,22 +14,6 @@ const char *const variant_status_name[] = {"ok", "cut", "failed"};
 
 /* ---- texts of values ---- */
 
-/* The end of the first of several values: a comma outside of brackets and strings, or the end. */
-static const char *value_end(const char *text)
-{
-    int depth = 0;
-    bool quoted = false;
-    for (; *text && (*text != ',' || depth > 0 || quoted); text++) {
-        if (*text == '"')
-            quoted = !quoted;
-        else if (*text == '\\' && quoted && text[1])
-            text++;
-        else if (!quoted)
-            depth += strchr("([{", *text) ? 1 : strchr(")]}", *text) ? -1 : 0;
-    }
-    return text;
-}
-
 static const char *trimmed(struct arena *arena, const char *first, const char *end)
 {
     while (first < end && *first == ' ')
@@ -94,7 +78,7 @@ static bool add_range(struct sweep *s, struct axis *axis, const char *text)
 static bool add_values(struct sweep *s, struct axis *axis, const char *text)
 {
     for (const char *end;; text = end + 1) {
-        end = value_end(text);
+        end = text + value_length(text);
         const char *value = trimmed(s->arena, text, end);
         if (!*value)
             return range_fault(s, axis, text, "lacks a value: --over NAME=1,2,4 or NAME=1..32*2");
@@ -215,7 +199,7 @@ void swept_define(struct sweep *s, struct swept *v, const char *name, const char
 bool read_definitions(struct sweep *s, const char *option, const char *text, struct swept *v)
 {
     for (const char *end;; text = end + 1) {
-        end = value_end(text);
+        end = text + value_length(text);
         const char *sign = text + strcspn(text, ":=");
         const char *name = trimmed(s->arena, text, sign < end ? sign : end);
         if (sign >= end || !*name || sign + 1 == end) {

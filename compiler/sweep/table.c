@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "show.h"
 #include "sweep/sweep.h"
 
 /* A column: where its number stands in a variant, and how people and programs read it. */
@@ -251,18 +252,6 @@ void sweep_table(struct text *out, json_t *sweep)
 
 /* ---- comma-separated values: RFC 4180, lines ended by \n ---- */
 
-static void csv_text(struct text *out, const char *text)
-{
-    if (!strpbrk(text, ",\"\r\n")) {
-        text_add(out, "%s", text);
-        return;
-    }
-    text_add(out, "\"");
-    for (; *text; text++)
-        text_add(out, *text == '"' ? "\"\"" : "%c", *text);
-    text_add(out, "\"");
-}
-
 void sweep_csv(struct text *out, json_t *sweep)
 {
     json_t *variants = json_object_get(sweep, "variants"), *first = json_array_get(variants, 0), *variant, *value;
@@ -278,7 +267,7 @@ void sweep_csv(struct text *out, json_t *sweep)
     {
         json_object_foreach(json_object_get(first, "parameters"), name, value)
         {
-            csv_text(out, parameter_text(out->arena, variant, name));
+            put_csv(out, parameter_text(out->arena, variant, name));
             text_add(out, ",");
         }
         text_add(out, "%s", json_string_value(json_object_get(variant, "status")));
@@ -290,7 +279,7 @@ void sweep_csv(struct text *out, json_t *sweep)
         text_add(out, ",");
         const char *reason = json_string_value(json_object_get(variant, "reason"));
         reason = reason ? reason : training_error(variant);
-        csv_text(out, reason ? reason : "");
+        put_csv(out, reason ? reason : "");
         text_add(out, "\n");
     }
 }
